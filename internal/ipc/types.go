@@ -1,0 +1,229 @@
+package ipc
+
+import (
+	"time"
+
+	"github.com/cspctl/cspctl/internal/secret"
+)
+
+// The headers of the wire. Token replies repeat the essentials in headers, so
+// that the plain-text form (Accept: text/plain, the body is the token alone)
+// loses nothing.
+const (
+	HeaderVersion       = "Csp-Agent-Version"  // on every reply
+	HeaderClientVersion = "Csp-Client-Version" // on every request of cspctl
+	HeaderProfile       = "Csp-Profile"
+	HeaderProvider      = "Csp-Provider"
+	HeaderExpiresAt     = "Csp-Expires-At" // of the token in the body, RFC 3339 UTC
+	HeaderWarning       = "Csp-Warning"    // one line for the person who asked
+	HeaderWarningStage  = "Csp-Warning-Stage"
+)
+
+// Host is the only Host header that the agent accepts: a name that no browser
+// can resolve to it.
+const Host = "agent"
+
+// Bounds of the wire, in bytes.
+const (
+	MaxRequestBody = 64 << 10
+	MaxReplyBody   = 256 << 10
+	MaxHeader      = 16 << 10
+)
+
+// The kinds of token that can be asked for.
+const (
+	KindAccess = "access"
+	KindID     = "id"
+)
+
+// TokenRequest asks for a token: the query of GET /v1/token, or, where a
+// passcode or scope goes along, the JSON body of POST /v1/token.
+type TokenRequest struct {
+	Profile string `json:"profile,omitempty"` // empty: the default one
+	// MinTTL is a Go duration, also with d for days: the life that the token
+	// must have left. Empty: the default floor.
+	MinTTL string `json:"min_ttl,omitempty"`
+	Kind   string `json:"kind,omitempty"`  // KindAccess if empty
+	Fresh  bool   `json:"fresh,omitempty"` // a new exchange, whatever is cached
+	// Interactive: a person is waiting, so a keychain may ask for its password.
+	Interactive bool `json:"interactive,omitempty"`
+
+	Passcode      secret.Wire `json:"passcode,omitzero"`
+	Scope         []string    `json:"scope,omitempty"`
+	ResourceScope string      `json:"resource_scope,omitempty"`
+}
+
+// Token answers a TokenRequest.
+type Token struct {
+	AccessToken secret.Wire `json:"access_token"` // of the kind asked for
+	TokenType   string      `json:"token_type"`   // Bearer
+	Kind        string      `json:"kind"`
+	Profile     string      `json:"profile"`
+	Provider    string      `json:"provider"`
+	Scope       string      `json:"scope,omitempty"`
+	ExpiresAt   time.Time   `json:"expires_at"` // by this machine's clock
+	ExpiresIn   int64       `json:"expires_in"` // seconds left, rounded down
+	Warning     *Warning    `json:"warning,omitempty"`
+}
+
+// Warning is something a person should act on before it breaks.
+type Warning struct {
+	Stage   string `json:"stage"`   // 30d, 14d, 7d, 3d, 1d, 1h, expired
+	Message string `json:"message"` // one line
+}
+
+// LoginRequest is the body of PUT /v1/profiles/{name}: settings and secret.
+type LoginRequest struct {
+	Provider      string      `json:"provider,omitempty"`
+	Server        string      `json:"server,omitempty"`
+	Org           string      `json:"org,omitempty"`
+	ClientID      string      `json:"client_id,omitempty"`
+	User          string      `json:"user,omitempty"`
+	Store         string      `json:"store,omitempty"`
+	CA            string      `json:"ca,omitempty"` // PEM, never a path
+	Scope         []string    `json:"scope,omitempty"`
+	ResourceScope string      `json:"resource_scope,omitempty"`
+	Secret        secret.Wire `json:"secret"`
+	Passcode      secret.Wire `json:"passcode,omitzero"`
+	Default       bool        `json:"default,omitempty"`   // make it the default profile
+	Replace       bool        `json:"replace,omitempty"`   // even if it belongs to another org than before
+	NoVerify      bool        `json:"no_verify,omitempty"` // store without asking the server
+	Interactive   bool        `json:"interactive,omitempty"`
+}
+
+// LoginResult answers a LoginRequest.
+type LoginResult struct {
+	Profile  Profile  `json:"profile"`
+	Verified bool     `json:"verified"` // details and one exchange succeeded
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Profile is a named credential, without the credential.
+type Profile struct {
+	Name      string    `json:"name"`
+	Default   bool      `json:"default"`
+	Provider  string    `json:"provider"`
+	Server    string    `json:"server"` // the origin
+	Org       string    `json:"org,omitempty"`
+	ClientID  string    `json:"client_id,omitempty"`
+	User      string    `json:"user,omitempty"`
+	Store     string    `json:"store"`
+	CASHA256  string    `json:"ca_sha256,omitempty"`
+	Scope     []string  `json:"scope,omitempty"`
+	LoggedIn  time.Time `json:"logged_in_at"`
+	TokenName string    `json:"token_name,omitempty"` // as the console shows it
+	Username  string    `json:"username,omitempty"`   // whose API token it is
+	APIToken  *Expiry   `json:"api_token,omitempty"`  // nil: the system tells nothing
+}
+
+// Expiry is what is known of the end of an API token.
+type Expiry struct {
+	// ExpiresAt is missing if the token never expires, or if nothing is known.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	Never     bool       `json:"never"`
+	CheckedAt time.Time  `json:"checked_at"` // when the server said so
+}
+
+// Profiles answers GET /v1/profiles.
+type Profiles struct {
+	Profiles []Profile `json:"profiles"` // sorted by name
+}
+
+// RenameRequest is the body of POST /v1/profiles/{name}/rename.
+type RenameRequest struct {
+	To string `json:"to"`
+}
+
+// Status answers GET /v1/status.
+type Status struct {
+	Version   string          `json:"version"`
+	PID       int             `json:"pid"`
+	StartedAt time.Time       `json:"started_at"`
+	Socket    string          `json:"socket"`
+	Config    ConfigStatus    `json:"config"`
+	Stores    []StoreStatus   `json:"stores"`
+	Profiles  []ProfileStatus `json:"profiles"` // sorted by name
+}
+
+// ConfigStatus is the condition of the settings file.
+type ConfigStatus struct {
+	Path  string `json:"path"`
+	Error string `json:"error,omitempty"` // with the line; the settings before it stay in force
+}
+
+// StoreStatus is the condition of one store.
+type StoreStatus struct {
+	Kind   string `json:"kind"`
+	Status string `json:"status"` // ready, locked or unavailable
+	Detail string `json:"detail,omitempty"`
+	Hint   string `json:"hint,omitempty"`
+}
+
+// The states of a profile.
+const (
+	StateReady    = "ready"    // a good token is cached
+	StateIdle     = "idle"     // none is cached, none was asked for of late
+	StateFailing  = "failing"  // the last exchange failed, and the next may succeed
+	StateRefused  = "refused"  // the server refuses the secret for good
+	StatePasscode = "passcode" // each exchange needs a one-time passcode
+)
+
+// ProfileStatus is a profile and what the agent does for it.
+type ProfileStatus struct {
+	Profile
+	State        string       `json:"state"`
+	AccessToken  *TokenStatus `json:"access_token,omitempty"` // nil: none is cached
+	LastExchange *time.Time   `json:"last_exchange_at,omitempty"`
+	LastError    *Error       `json:"last_error,omitempty"` // nil once an exchange succeeded
+	RetryAt      *time.Time   `json:"retry_at,omitempty"`   // no exchange before this
+	Exchanges    int64        `json:"exchanges"`            // since the agent started
+	Hits         int64        `json:"cache_hits"`
+}
+
+// TokenStatus is the life of a cached access token.
+type TokenStatus struct {
+	ObtainedAt time.Time  `json:"obtained_at"`
+	ExpiresAt  time.Time  `json:"expires_at"`
+	RenewAt    *time.Time `json:"renew_at,omitempty"` // nil: not while nobody asks
+}
+
+// Error is the body of every reply that is not a success.
+type Error struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"`              // one line, lower case, no full stop
+	Hint    string `json:"hint,omitempty"`       // what to do
+	Retry   int64  `json:"retry_in,omitempty"`   // seconds until another try makes sense
+	Request string `json:"request_id,omitempty"` // the upstream server's name for the call
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Code names an error for programs. Codes are never renamed.
+type Code string
+
+const (
+	CodeBadRequest     Code = "bad_request"      // wrong usage
+	CodeBadProfileName Code = "bad_profile_name" // not a name that a profile can have
+	CodeNoSuchProfile  Code = "no_such_profile"
+	CodeNotLoggedIn    Code = "not_logged_in" // the profile is there, its secret is not, or is bound elsewhere
+	CodeProfileExists  Code = "profile_exists"
+	CodeOrgDiffers     Code = "org_differs" // the new secret belongs to another org
+	CodeRefused        Code = "credential_refused"
+	CodePasscodeNeeded Code = "passcode_needed"
+	CodeRefusedForNow  Code = "refused_for_now"
+	CodeUnreachable    Code = "server_unreachable" // or failing
+	CodeWrongServer    Code = "wrong_server"
+	CodeMinTTL         Code = "min_ttl_unmet"
+	CodeStoreLocked    Code = "store_locked"
+	CodeStoreAbsent    Code = "store_unavailable"
+	CodeStateWrite     Code = "state_not_written" // a full disk, a read-only home
+	CodeConfigInvalid  Code = "config_invalid"
+	CodeNotAllowed     Code = "not_allowed" // the socket's role, or the peer, may not do this
+	CodeBusy           Code = "busy"        // too many requests at once
+	CodeNotFound       Code = "not_found"   // no such path
+	CodeInternal       Code = "internal"
+
+	// CodeAgent is never sent: it marks an agent that cannot be reached, or
+	// that is not ours.
+	CodeAgent Code = "agent_unreachable"
+)
