@@ -1,0 +1,71 @@
+// Package atomicfile replaces a file as a whole: whoever reads it, also after
+// a crash or on a full disk, finds either the old content or the new one.
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Write makes data the content of the file at path, readable and writable by
+// its owner alone (mode 0600), and returns when the disk has it. Missing
+// folders on the way are made with mode 0700. On an error the old content is
+// untouched, but for an error from making the rename durable, where either
+// content may survive a power cut.
+//
+// A symbolic link at path is replaced, never followed.
+func Write(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	if err := makeDir(dir); err != nil {
+		return fmt.Errorf("make the folder: %w", err)
+	}
+	// CreateTemp opens with O_EXCL and mode 0600 under a name that nobody can
+	// have guessed; in the same folder, since a rename can't cross file systems.
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return fmt.Errorf("make a temporary file: %w", err)
+	}
+	if err := fill(f, data); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return syncDir(dir)
+}
+
+func fill(f *os.File, data []byte) error {
+	_, err := f.Write(data)
+	if err == nil {
+		// Before the rename: else the new name may survive a crash that the
+		// new content does not.
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// makeDir is MkdirAll that makes each new folder durable in its parent.
+func makeDir(dir string) error {
+	switch info, err := os.Stat(dir); {
+	case err == nil && !info.IsDir():
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: errors.New("there is a file of this name")}
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if parent == dir {
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: fs.ErrNotExist}
+	}
+	if err := makeDir(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(parent)
+}
