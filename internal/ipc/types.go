@@ -110,7 +110,8 @@ type Profile struct {
 	Store     string    `json:"store"`
 	CASHA256  string    `json:"ca_sha256,omitempty"`
 	Scope     []string  `json:"scope,omitempty"`
-	LoggedIn  time.Time `json:"logged_in_at"`
+	LoggedIn  time.Time `json:"logged_in_at,omitzero"`
+	LoggedOut bool      `json:"logged_out,omitempty"` // the settings are there, the secret is not
 	TokenName string    `json:"token_name,omitempty"` // as the console shows it
 	Username  string    `json:"username,omitempty"`   // whose API token it is
 	APIToken  *Expiry   `json:"api_token,omitempty"`  // nil: the system tells nothing
@@ -161,11 +162,12 @@ type StoreStatus struct {
 
 // The states of a profile.
 const (
-	StateReady    = "ready"    // a good token is cached
-	StateIdle     = "idle"     // none is cached, none was asked for of late
-	StateFailing  = "failing"  // the last exchange failed, and the next may succeed
-	StateRefused  = "refused"  // the server refuses the secret for good
-	StatePasscode = "passcode" // each exchange needs a one-time passcode
+	StateReady     = "ready"    // a good token is cached
+	StateIdle      = "idle"     // none is cached, none was asked for of late
+	StateFailing   = "failing"  // the last exchange failed, and the next may succeed
+	StateRefused   = "refused"  // the server refuses the secret for good
+	StatePasscode  = "passcode" // each exchange needs a one-time passcode
+	StateLoggedOut = "logged out"
 )
 
 // ProfileStatus is a profile and what the agent does for it.
@@ -194,9 +196,14 @@ type Error struct {
 	Hint    string `json:"hint,omitempty"`       // what to do
 	Retry   int64  `json:"retry_in,omitempty"`   // seconds until another try makes sense
 	Request string `json:"request_id,omitempty"` // the upstream server's name for the call
+
+	Err error `json:"-"` // the cause; may be nil, and is never sent
 }
 
 func (e *Error) Error() string { return e.Message }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
 
 // Code names an error for programs. Codes are never renamed.
 type Code string
@@ -216,7 +223,7 @@ const (
 	CodeMinTTL         Code = "min_ttl_unmet"
 	CodeStoreLocked    Code = "store_locked"
 	CodeStoreAbsent    Code = "store_unavailable"
-	CodeStateWrite     Code = "state_not_written" // a full disk, a read-only home
+	CodeState          Code = "state_unusable" // a full disk, a read-only home, a damaged file
 	CodeConfigInvalid  Code = "config_invalid"
 	CodeNotAllowed     Code = "not_allowed" // the socket's role, or the peer, may not do this
 	CodeBusy           Code = "busy"        // too many requests at once

@@ -1,0 +1,88 @@
+package agent
+
+import (
+	"errors"
+	"time"
+
+	"github.com/cspctl/cspctl/internal/provider"
+)
+
+// maxFloor is the default floor: the life that a token must have left to be
+// handed out when the caller asked for nothing else.
+const maxFloor = 5 * time.Minute
+
+// life is how long a token may be served.
+type life struct {
+	obtained Instant       // when its exchange was sent
+	end      Instant       // when it expires
+	total    time.Duration // from obtained to end: what the server could give
+}
+
+// floor is the default minimum life: five minutes, or a third of the token's
+// life where that is less.
+func (l life) floor() time.Duration { return min(maxFloor, l.total/3) }
+
+// left is the life that the token has at now. It never counts for more than
+// the token had at first: a clock stepped back does not make it younger.
+func (l life) left(now Instant) time.Duration { return min(l.end.Until(now), l.total) }
+
+// renewAt is the life left at which renewal ahead begins: twice the floor or
+// half the life, whichever is less, or earlier where recent callers asked for
+// more. wanted is the longest life that they asked for, 0 for none.
+func (l life) renewAt(wanted time.Duration) time.Duration {
+	ahead := min(2*l.floor(), l.total/2)
+	if wanted > 0 && wanted < l.total {
+		ahead = max(ahead, wanted+min(time.Minute, (l.total-wanted)/2))
+	}
+	return ahead
+}
+
+// minInterval is the least time between two renewals that nobody waits for,
+// also when the server hands the same token back each time.
+func (l life) minInterval() time.Duration {
+	return min(max(l.total/10, 100*time.Millisecond), time.Minute)
+}
+
+// errNoLife: the answer does not tell how long the token lives.
+var errNoLife = errors.New("the life of the token is not known")
+
+// errBornDead: by the server's own clock, the token has expired already.
+var errBornDead = errors.New("the server handed out a token that has already expired")
+
+// lifeOf works out the life of a token from everything that its answer said:
+// expires_in counts from the moment the request was sent; the exp claim is
+// read by the server's clock, which the Date header tells; the shorter wins.
+// It returns errNoLife if nothing usable was said.
+func lifeOf(t provider.Token, sent Instant) (life, error) {
+	var total time.Duration
+	if !t.ExpiresAt.IsZero() {
+		switch {
+		case !t.ServerTime.IsZero():
+			// Date is cut to the second, so the server's clock may be nearly a
+			// second further. It was stamped after sent, so counting from sent
+			// errs on the safe side.
+			total = t.ExpiresAt.Sub(t.ServerTime)
+			total -= min(time.Second, total/4)
+			if total <= 0 {
+				return life{}, errBornDead
+			}
+		case t.ExpiresIn == 0:
+			// Without Date, this machine's clock must do, unless the token
+			// says itself that it lives for less.
+			total = t.ExpiresAt.Sub(sent.Wall)
+			if !t.IssuedAt.IsZero() {
+				total = min(total, t.ExpiresAt.Sub(t.IssuedAt))
+			}
+			if total <= 0 {
+				return life{}, errBornDead
+			}
+		}
+	}
+	if t.ExpiresIn > 0 && (total == 0 || t.ExpiresIn < total) {
+		total = t.ExpiresIn
+	}
+	if total <= 0 {
+		return life{}, errNoLife
+	}
+	return life{sent, sent.Add(total), total}, nil
+}

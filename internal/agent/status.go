@@ -1,0 +1,98 @@
+package agent
+
+import (
+	"context"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/provider"
+)
+
+// Status describes every profile and store. Probing the stores is bounded in
+// time and asks nobody for anything.
+func (a *Agent) Status(ctx context.Context) ipc.Status {
+	now := a.Clock.Now()
+	s := ipc.Status{
+		Version:   ipc.Version,
+		PID:       os.Getpid(),
+		StartedAt: a.started.Wall.UTC().Truncate(time.Second),
+		Stores:    a.storeStates(ctx),
+		Profiles:  []ipc.ProfileStatus{},
+	}
+	names, def := a.state.names()
+	for _, name := range names {
+		if _, rec, err := a.state.get(name); err == nil {
+			s.Profiles = append(s.Profiles, a.account(name).status(rec, name == def, now))
+		}
+	}
+	return s
+}
+
+func (a *Agent) storeStates(ctx context.Context) []ipc.StoreStatus {
+	kinds := []string{provider.Keychain, provider.File, provider.Memory}
+	states := make([]ipc.StoreStatus, len(kinds))
+	var wg sync.WaitGroup
+	for i, kind := range kinds {
+		if store := a.Stores[kind]; store != nil {
+			wg.Go(func() {
+				s := store.State(ctx)
+				states[i] = ipc.StoreStatus{Kind: kind, Status: string(s.Status), Detail: s.Detail, Hint: s.Hint}
+			})
+		}
+	}
+	wg.Wait()
+	found := states[:0]
+	for _, s := range states {
+		if s.Kind != "" {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+func (acct *account) status(rec Record, isDefault bool, now Instant) ipc.ProfileStatus {
+	acct.mu.Lock()
+	defer acct.mu.Unlock()
+	p := ipc.ProfileStatus{
+		Profile:   rec.profile(acct.name, isDefault),
+		State:     ipc.StateIdle,
+		LastError: acct.lastError,
+		Exchanges: acct.exchanges,
+		Hits:      acct.hits,
+	}
+	if acct.exchanged {
+		p.LastExchange = wallTime(acct.lastExchange.Wall)
+	}
+	if at, ever := acct.trouble.retryAt(); acct.trouble != nil && ever && at.Boot > now.Boot {
+		p.RetryAt = wallTime(now.Wall.Add(at.Boot - now.Boot))
+	}
+	if s := acct.slots[keyOf(upstream(rec, ipc.TokenRequest{}))]; s != nil && s.entry != nil && s.entry.left(now) > 0 {
+		p.State = ipc.StateReady
+		left := s.entry.left(now)
+		p.AccessToken = &ipc.TokenStatus{
+			ObtainedAt: *wallTime(now.Wall.Add(-s.entry.obtained.Since(now))),
+			ExpiresAt:  *wallTime(now.Wall.Add(left)),
+		}
+		if in, ok := acct.renewalIn(s, now); ok {
+			p.AccessToken.RenewAt = wallTime(now.Wall.Add(in))
+		}
+	}
+	switch {
+	case rec.LoggedOut:
+		p.State = ipc.StateLoggedOut
+	case acct.passcode:
+		p.State = ipc.StatePasscode
+	case acct.trouble != nil && acct.trouble.permanent():
+		p.State = ipc.StateRefused
+	case acct.trouble != nil:
+		p.State = ipc.StateFailing
+	}
+	return p
+}
+
+func wallTime(t time.Time) *time.Time {
+	t = t.UTC().Truncate(time.Second)
+	return &t
+}
