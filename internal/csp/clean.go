@@ -1,0 +1,162 @@
+package csp
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+
+	"github.com/cspctl/cspctl/internal/secret"
+)
+
+const (
+	// remainSize is the length in bytes of the shortest piece of a secret that
+	// is taken for a remain of it. CSP masks the token that it refuses, and
+	// shows its last five characters.
+	remainSize = 4
+	// maxText bounds a server's sentence, in runes.
+	maxText = 200
+)
+
+// cleaner makes a server's text fit to be shown: one line of printable
+// characters without remains of the secrets that went into the request.
+type cleaner struct {
+	pieces map[string]bool // lower case
+	sizes  []int           // the lengths of pieces
+}
+
+// newCleaner knows every piece of size bytes of the secrets; of a shorter
+// secret, the whole.
+func newCleaner(size int, secrets ...secret.Text) cleaner {
+	c := cleaner{pieces: map[string]bool{}}
+	for _, t := range secrets {
+		s := lowerASCII(t.Reveal())
+		n := min(size, len(s))
+		if n == 0 {
+			continue
+		}
+		for i := range len(s) - n + 1 {
+			c.pieces[s[i:i+n]] = true
+		}
+		c.sizes = append(c.sizes, n)
+	}
+	return c
+}
+
+var (
+	// "Invalid refresh token: xxxx...abcde"
+	echoed = regexp.MustCompile(`(?i)(invalid (?:refresh|api|access)[ _]token)\s*[:=]\s*\S+`)
+	// The start of a JWT (RFC 7519), or anything as long as an API token.
+	tokenLike = regexp.MustCompile(`\S*eyJ[A-Za-z0-9_-]{6,}\S*|\S*[A-Za-z0-9_~+/=-]{40,}\S*`)
+)
+
+// text cleans a sentence of the server's and cuts it to most runes.
+func (c cleaner) text(s string, most int) string {
+	s = printable(s)
+	s = echoed.ReplaceAllString(s, "$1")
+	s = tokenLike.ReplaceAllString(s, "")
+	return strings.TrimRight(cut(c.withoutRemains(oneLine(s)), most), " :,;=-")
+}
+
+// label cleans a name, id or scope list, which may hold long words of its own.
+func (c cleaner) label(s string, most int) string {
+	return cut(c.withoutRemains(oneLine(printable(s))), most)
+}
+
+func printable(s string) string {
+	// No caller shows more than this; the rest is not worth looking at.
+	s = s[:min(len(s), 8<<10)]
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r) || unicode.IsControl(r):
+			return ' '
+		case !unicode.IsPrint(r) || r == unicode.ReplacementChar:
+			return -1 // format characters (bidi, zero width), private use, broken UTF-8
+		}
+		return r
+	}, s)
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+func cut(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most])
+	}
+	return s
+}
+
+// identifier cleans s and returns it if it looks like a code or an id, else "".
+func (c cleaner) identifier(s string) string {
+	const most = 128
+	ok := len(s) <= most && !strings.ContainsFunc(s, func(r rune) bool {
+		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._:-", r)
+	})
+	if !ok {
+		return ""
+	}
+	return c.withoutRemains(s)
+}
+
+// withoutRemains drops every word of s that overlaps a piece of a secret, and
+// leaves no mark, since a mark could complete another piece.
+func (c cleaner) withoutRemains(s string) string {
+	for {
+		bad := c.find(s)
+		if bad == nil {
+			return s
+		}
+		var keep []string
+		at := 0
+		for word := range strings.SplitSeq(s, " ") {
+			if !anyTrue(bad[at : at+len(word)]) {
+				keep = append(keep, word)
+			}
+			at += len(word) + 1
+		}
+		short := strings.Join(keep, " ")
+		if len(short) == len(s) {
+			return "" // only blanks were hit
+		}
+		s = short
+	}
+}
+
+// find marks the bytes of s that belong to a piece; nil if none does.
+func (c cleaner) find(s string) []bool {
+	var bad []bool
+	low := lowerASCII(s)
+	for _, n := range c.sizes {
+		for i := 0; i+n <= len(low); i++ {
+			if !c.pieces[low[i:i+n]] {
+				continue
+			}
+			if bad == nil {
+				bad = make([]bool, len(s))
+			}
+			for j := i; j < i+n; j++ {
+				bad[j] = true
+			}
+		}
+	}
+	return bad
+}
+
+func anyTrue(b []bool) bool {
+	for _, v := range b {
+		if v {
+			return true
+		}
+	}
+	return false
+}
+
+// lowerASCII keeps the length, as strings.ToLower does not.
+func lowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
