@@ -31,7 +31,7 @@ func Write(path string, data []byte) error {
 	if err := fill(f, data); err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := replace(f.Name(), path); err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return syncDir(dir)

@@ -23,3 +23,5 @@ func syncDir(dir string) error {
 	}
 	return errors.Join(err, d.Close())
 }
+
+func replace(from, to string) error { return os.Rename(from, to) }
