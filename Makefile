@@ -1,0 +1,49 @@
+# make demo    shows the product against the simulator, in a throwaway home
+# make test    everything that is tested, with the race detector
+# make help    the rest
+SHELL := /bin/sh
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS = -s -w -X github.com/cspctl/cspctl/internal/ipc.Version=$(VERSION)
+TOOL = $(GO) tool -modfile=tools/go.mod
+# The race detector needs a C compiler on most systems.
+RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
+DEBIAN = gnome-keyring libsecret-tools dbus curl zsh fish oidc-agent-cli openssh-client
+
+.PHONY: build demo test test-long bench lint vet deps clean help
+
+build: ## the three commands, into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+demo: build ## a real exchanged token, from nothing
+	packaging/demo.sh bin
+
+test: ## the whole suite; installs what it needs only as root
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(MAKE) --no-print-directory deps; fi
+	@$(MAKE) --no-print-directory vet
+	CGO_ENABLED=$(if $(RACE),1,0) $(TOOL) gotestsum --format pkgname-and-test-fails --hide-summary=output -- $(RACE) -timeout 12m ./...
+	@if [ -z "$(RACE)" ]; then echo "no C compiler: the race detector was off (Debian: apt-get install gcc)"; fi
+	@if [ "$$(id -u)" != 0 ]; then echo "tests listed as skipped name what they need; all at once: sudo make deps"; fi
+
+test-long: test ## and each fuzz target for a minute
+	packaging/fuzz.sh 60s
+
+bench: build ## ratios against an empty program and against peers
+	$(GO) run ./bench -bin bin
+
+lint: ## the linters, walls between packages included
+	$(TOOL) golangci-lint run ./...
+
+vet: ## go vet for every system the product is built for
+	@for os in linux darwin windows; do echo "vet $$os"; GOOS=$$os CGO_ENABLED=0 $(GO) vet ./... || exit 1; done
+
+deps: ## the Debian packages that tests use; needs root
+	@missing=; for p in $(DEBIAN); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then echo "installing$$missing"; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+
+clean: ## what the other targets made
+	rm -rf bin dist
+
+help: ## this
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
