@@ -135,6 +135,11 @@ type RenameRequest struct {
 	To string `json:"to"`
 }
 
+// UnlockRequest is the body of POST /v1/unlock.
+type UnlockRequest struct {
+	Passphrase secret.Wire `json:"passphrase"` // of the file store
+}
+
 // Status answers GET /v1/status.
 type Status struct {
 	Version   string          `json:"version"`

@@ -65,14 +65,20 @@ func ParseDuration(s string) (time.Duration, *Error) {
 // printable quotes what a person typed, cut short, without control characters.
 func printable(s string) string {
 	const most = 40
-	cut := strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == '\uFFFD' {
-			return '?'
-		}
-		return r
-	}, s)
+	cut := oneLine(s)
 	if r := []rune(cut); len(r) > most {
 		cut = string(r[:most]) + "..."
 	}
 	return `"` + cut + `"`
+}
+
+// oneLine replaces control characters and what is not UTF-8, so that a text
+// can be shown in a terminal.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || 0x7f <= r && r < 0xa0 || r == '\uFFFD' {
+			return '?'
+		}
+		return r
+	}, s)
 }

@@ -1,0 +1,231 @@
+//go:build linux || darwin
+
+package listen
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/cspctl/cspctl/internal/ipc"
+)
+
+// Listen makes a socket. Its error wraps ErrRunning if another agent has it,
+// and ipc.ErrPathTooLong if no socket can have that path.
+//
+// The socket appears at its path with its final mode and owner: it is bound
+// inside a private folder and moved. The umask would do it as well, but is
+// shared with whatever else creates files at that moment.
+func Listen(o Options) (*Listener, error) {
+	o = o.withDefaults()
+	if err := ipc.CheckSocketPath(o.Path); err != nil {
+		return nil, err
+	}
+	o.Path = filepath.Clean(o.Path)
+	dir := filepath.Dir(o.Path)
+	if err := checkDir(dir, o.Shared); err != nil {
+		return nil, err
+	}
+	lock, err := takeLock(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	inner, info, err := bind(o)
+	if err != nil {
+		_ = lock.Unlock()
+		return nil, err
+	}
+	l := newListener(o, inner)
+	l.still = func() bool { return isFile(o.Path, info) }
+	l.clean = func() {
+		if l.still() {
+			_ = os.Remove(o.Path)
+		}
+		_ = lock.Unlock() // last: whoever waits for it may make its own socket now
+	}
+	return l, nil
+}
+
+// checkDir makes the socket's folder if it is missing, and refuses one in
+// which others could put a socket of theirs.
+func checkDir(dir string, shared bool) error {
+	mode := fs.FileMode(0o700)
+	if shared {
+		mode = 0o755
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return fmt.Errorf("the socket's folder can't be made: %w", err)
+	}
+	switch err := os.Mkdir(dir, mode); {
+	case err == nil:
+		if err := os.Chmod(dir, mode); err != nil { // whatever the umask is
+			return fmt.Errorf("the socket's folder can't be made: %w", err)
+		}
+	case !errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("the socket's folder can't be made: %w", err)
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return fmt.Errorf("the socket's folder can't be read: %w", err)
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	switch perm := info.Mode().Perm(); {
+	case !info.IsDir() || !ok:
+		return fmt.Errorf("%s is not a folder: remove it, or set %s to another path", dir, ipc.EnvSocket)
+	case int(st.Uid) != os.Geteuid() && !(shared && st.Uid == 0):
+		return fmt.Errorf("%s belongs to another user (uid %d): remove it, or set %s to another path", dir, st.Uid, ipc.EnvSocket)
+	case !shared && perm&0o077 != 0:
+		return fmt.Errorf("%s is open to others (mode %04o): chmod 700 it", dir, perm)
+	case perm&0o022 != 0:
+		return fmt.Errorf("others may write to %s (mode %04o): chmod 755 it", dir, perm)
+	}
+	return nil
+}
+
+// takeLock takes the lock that an agent holds as long as it lives, on a file
+// beside the socket that is never removed.
+func takeLock(path string) (*flock.Flock, error) {
+	name := filepath.Join(filepath.Dir(path), stem(path)+".lock")
+	if name == path {
+		name += ".lock"
+	}
+	lock := flock.New(name, flock.SetFlag(os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW), flock.SetPermissions(0o600))
+	ok, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("the agent's lock can't be taken: %w", err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("%w: it holds %s", ErrRunning, name)
+	}
+	if info, err := lock.Stat(); err != nil || !isFile(name, info) {
+		_ = lock.Unlock()
+		return nil, fmt.Errorf("%s was replaced meanwhile: try again", name)
+	}
+	return lock, nil
+}
+
+// stem returns the socket's name without its extension.
+func stem(path string) string {
+	name := filepath.Base(path)
+	return cmp.Or(strings.TrimSuffix(name, filepath.Ext(name)), name)
+}
+
+// isFile reports whether path itself, not what it links to, is that file. A
+// bound socket keeps its inode, so the number can't be another file's by now.
+func isFile(path string, info fs.FileInfo) bool {
+	now, err := os.Lstat(path)
+	return err == nil && os.SameFile(now, info)
+}
+
+// bind makes the socket and moves it to its path.
+func bind(o Options) (*net.UnixListener, fs.FileInfo, error) {
+	if err := checkPath(o.Path); err != nil {
+		return nil, nil, err
+	}
+	// Whoever holds the lock has this name to itself. It is short, so that it
+	// fits wherever the path does.
+	private := filepath.Join(filepath.Dir(o.Path), "."+stem(o.Path))
+	name := filepath.Join(private, "s")
+	if err := ipc.CheckSocketPath(name); err != nil {
+		return nil, nil, err
+	}
+	tidy := func() {
+		_ = os.Remove(name)
+		_ = os.Remove(private)
+	}
+	tidy() // after an agent that was killed right here
+	if err := os.Mkdir(private, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("the socket can't be made: %w", err)
+	}
+	defer tidy()
+	inner, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
+	if err != nil {
+		return nil, nil, fmt.Errorf("the socket can't be made: %w", err)
+	}
+	inner.SetUnlinkOnClose(false)
+	if err = os.Chmod(name, o.Mode); err == nil && o.GID != 0 {
+		err = os.Chown(name, -1, o.GID)
+	}
+	var info fs.FileInfo
+	if err == nil {
+		info, err = os.Lstat(name)
+	}
+	if err == nil {
+		err = os.Rename(name, o.Path)
+	}
+	if err != nil {
+		_ = inner.Close()
+		return nil, nil, fmt.Errorf("the socket can't be made: %w", err)
+	}
+	return inner, info, nil
+}
+
+// checkPath refuses a path at which somebody listens, or where something lies
+// that is not a socket of ours.
+func checkPath(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("the socket's path can't be read: %w", err)
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || info.Mode().Type() != fs.ModeSocket || int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s is in the way, and is not a socket of yours: remove it, or set %s to another path", path, ipc.EnvSocket)
+	}
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		_ = c.Close()
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
+		return nil // nobody listens; the move replaces what is left
+	}
+	return fmt.Errorf("%w: it listens at %s", ErrRunning, path)
+}
+
+// peerOf asks the kernel who connected.
+func peerOf(c net.Conn) (peer Peer, err error) {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return Peer{}, errors.New("not a socket")
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return Peer{}, err
+	}
+	if ctlErr := raw.Control(func(fd uintptr) { peer, err = ipc.PeerOfSocket(int(fd)) }); ctlErr != nil {
+		return Peer{}, ctlErr
+	}
+	return peer, err
+}
+
+// ownerOnly allows the agent's own user, and root if it may.
+func ownerOnly(root bool) func(Peer) bool {
+	self := uint32(os.Geteuid())
+	if standsForMany(self) {
+		return func(p Peer) bool { return root && p.UID == 0 }
+	}
+	return func(p Peer) bool { return p.UID == self || root && p.UID == 0 }
+}
+
+// adopt prepares a listener whose socket somebody else made. It holds the lock
+// if that is free, so that an agent started by hand gives way; the socket's
+// maker sees to it that there is only one.
+func (l *Listener) adopt() {
+	if info, err := os.Lstat(l.o.Path); err == nil {
+		l.still = func() bool { return isFile(l.o.Path, info) }
+	}
+	if lock, err := takeLock(l.o.Path); err == nil {
+		l.clean = func() { _ = lock.Unlock() }
+	}
+}

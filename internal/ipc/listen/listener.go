@@ -1,0 +1,237 @@
+// Package listen makes the agent's sockets: one agent per socket, who connects
+// is known and allowed, and no client can take the others' place.
+package listen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"sync"
+
+	"github.com/cspctl/cspctl/internal/ipc"
+)
+
+// The limits of connections at the same time, unless Options say otherwise.
+const (
+	DefaultMaxConns  = 4096 // of one socket
+	DefaultMaxPerUID = 2048 // of one user, on a socket that serves several
+)
+
+// ErrRunning is wrapped by the error of Listen when another agent has the
+// socket.
+var ErrRunning = errors.New("an agent is running already")
+
+// ErrNotAllowed is reported for a peer that Options.Allow turns away.
+var ErrNotAllowed = errors.New("this socket does not serve that user")
+
+// ErrBusy is reported for a peer with more than MaxPerUID connections.
+var ErrBusy = errors.New("that user has too many connections")
+
+// Peer is who connected.
+type Peer = ipc.Peer
+
+// Options describe one socket.
+type Options struct {
+	Path string // absolute; on Windows the name of a pipe
+	Role string // carried to the handlers, see RoleFrom
+
+	// Shared allows a folder that others may enter: it must belong to root or
+	// to the agent's user, and nobody else may write to it. Otherwise the
+	// folder must be the agent's alone (0700); it is made if it is missing.
+	Shared bool
+	Mode   fs.FileMode // of the socket; 0: 0600
+	GID    int         // group of the socket; 0: the agent's own
+
+	// Allow decides who is served. Nil: whoever has the agent's own uid, and
+	// root if AllowRoot is set. Not asked on Windows, where the pipe's access
+	// list decides.
+	Allow     func(Peer) bool
+	AllowRoot bool
+	// Refused, if not nil, hears of every connection that was turned away,
+	// with ErrNotAllowed, ErrBusy or what kept the peer from being known.
+	Refused func(Peer, error)
+
+	MaxConns  int // 0: DefaultMaxConns; over it, new ones wait in the backlog
+	MaxPerUID int // 0: DefaultMaxPerUID, or MaxConns if Allow is nil; over it, they are refused
+}
+
+func (o Options) withDefaults() Options {
+	if o.Mode == 0 {
+		o.Mode = 0o600
+	}
+	if o.MaxConns <= 0 {
+		o.MaxConns = DefaultMaxConns
+	}
+	if o.MaxPerUID <= 0 {
+		o.MaxPerUID = DefaultMaxPerUID
+		if o.Allow == nil {
+			o.MaxPerUID = o.MaxConns
+		}
+	}
+	if o.Allow == nil {
+		o.Allow = ownerOnly(o.AllowRoot)
+	}
+	return o
+}
+
+// Listener accepts connections of peers that are known and allowed.
+type Listener struct {
+	o     Options
+	name  string
+	inner net.Listener
+	still func() bool // the path still leads to this listener
+	clean func()      // removes the path if it is still ours, frees the lock
+
+	slots  chan struct{} // one for each open connection
+	mu     sync.Mutex
+	perUID map[uint32]int
+
+	once     sync.Once
+	closed   chan struct{}
+	closeErr error
+}
+
+func newListener(o Options, inner net.Listener) *Listener {
+	return &Listener{
+		o: o, inner: inner, still: func() bool { return true }, clean: func() {},
+		slots: make(chan struct{}, o.MaxConns), perUID: map[uint32]int{}, closed: make(chan struct{}),
+	}
+}
+
+// Path returns the socket's path.
+func (l *Listener) Path() string { return l.o.Path }
+
+// Name returns what systemd calls the socket (FileDescriptorName=), or "" if
+// it did not pass this one.
+func (l *Listener) Name() string { return l.name }
+
+// Addr implements net.Listener.
+func (l *Listener) Addr() net.Addr { return addr{l.inner.Addr().Network(), l.o.Path} }
+
+type addr struct{ network, path string }
+
+func (a addr) Network() string { return a.network }
+func (a addr) String() string  { return a.path }
+
+// StillOurs reports whether the path still leads to this listener. If not,
+// because somebody removed or replaced the socket, no client finds this agent
+// any more, and it should end.
+func (l *Listener) StillOurs() bool { return l.still() }
+
+// Close stops listening. It removes the socket only if it is still this
+// listener's, and never one that systemd passed.
+func (l *Listener) Close() error {
+	l.once.Do(func() {
+		close(l.closed)
+		l.closeErr = l.inner.Close()
+		l.clean()
+	})
+	return l.closeErr
+}
+
+// Accept implements net.Listener. While MaxConns connections are open it
+// accepts none, so that further clients wait instead of failing.
+func (l *Listener) Accept() (net.Conn, error) {
+	for {
+		select {
+		case l.slots <- struct{}{}:
+		case <-l.closed:
+			return nil, net.ErrClosed
+		}
+		raw, err := l.inner.Accept()
+		if err != nil {
+			<-l.slots
+			return nil, err
+		}
+		peer, err := l.admit(raw)
+		if err == nil {
+			return &conn{Conn: raw, peer: peer, l: l}, nil
+		}
+		go func() {
+			refuse(raw, err, len(l.slots) < cap(l.slots)/2)
+			<-l.slots
+		}()
+		if l.o.Refused != nil {
+			l.o.Refused(peer, err)
+		}
+	}
+}
+
+// admit returns the peer, and counts it in, unless it is to be refused.
+func (l *Listener) admit(raw net.Conn) (Peer, error) {
+	peer, err := peerOf(raw)
+	if err != nil {
+		return Peer{}, fmt.Errorf("the peer is unknown: %w", err)
+	}
+	if !l.o.Allow(peer) {
+		return peer, ErrNotAllowed
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.perUID[peer.UID] >= l.o.MaxPerUID {
+		return peer, ErrBusy
+	}
+	l.perUID[peer.UID]++
+	return peer, nil
+}
+
+func (l *Listener) leave(peer Peer) {
+	l.mu.Lock()
+	if l.perUID[peer.UID]--; l.perUID[peer.UID] == 0 {
+		delete(l.perUID, peer.UID)
+	}
+	l.mu.Unlock()
+	<-l.slots
+}
+
+// conn is an accepted connection.
+type conn struct {
+	net.Conn
+	peer Peer
+	l    *Listener
+	once sync.Once
+}
+
+func (c *conn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(func() { c.l.leave(c.peer) })
+	return err
+}
+
+// PeerOf returns who is at the other end of a connection that a Listener
+// accepted.
+func PeerOf(c net.Conn) (Peer, error) {
+	if c, ok := c.(*conn); ok {
+		return c.peer, nil
+	}
+	return Peer{}, errors.New("not a connection of the agent's sockets")
+}
+
+type contextKey struct{}
+
+// WithPeer adds the connection's peer and role to ctx. It is made for
+// http.Server.ConnContext.
+func WithPeer(ctx context.Context, c net.Conn) context.Context {
+	if c, ok := c.(*conn); ok {
+		return context.WithValue(ctx, contextKey{}, c)
+	}
+	return ctx
+}
+
+// PeerFrom returns the peer that WithPeer added.
+func PeerFrom(ctx context.Context) (Peer, bool) {
+	if c, ok := ctx.Value(contextKey{}).(*conn); ok {
+		return c.peer, true
+	}
+	return Peer{}, false
+}
+
+// RoleFrom returns the role of the socket that the request came through.
+func RoleFrom(ctx context.Context) (string, bool) {
+	if c, ok := ctx.Value(contextKey{}).(*conn); ok {
+		return c.l.o.Role, true
+	}
+	return "", false
+}
