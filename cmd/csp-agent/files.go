@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/adrg/xdg"
+
+	"github.com/cspctl/cspctl/internal/agent"
+	"github.com/cspctl/cspctl/internal/atomicfile"
+	"github.com/cspctl/cspctl/internal/keychain"
+	"github.com/cspctl/cspctl/internal/provider"
+)
+
+// files is where the agent's files are. The names differ, since on some
+// systems the folders are one.
+type files struct{ config, state, audit, store string }
+
+func findFiles(getenv func(string) string) files {
+	const folder = "cspctl"
+	f := files{
+		config: filepath.Join(xdg.ConfigHome, folder, "config.toml"),
+		state:  filepath.Join(xdg.StateHome, folder, "state.json"),
+		audit:  filepath.Join(xdg.StateHome, folder, "audit.jsonl"),
+		store:  filepath.Join(xdg.DataHome, folder, "store.age"),
+	}
+	if path := getenv("CSP_AGENT_CONFIG"); path != "" {
+		f.config = path
+	}
+	return f
+}
+
+// stateFile is the path of the agent's state.
+type stateFile string
+
+// maxState bounds the state file, in bytes.
+const maxState = 16 << 20
+
+func (f stateFile) Path() string         { return string(f) }
+func (f stateFile) Write(b []byte) error { return atomicfile.Write(string(f), b) }
+
+func (f stateFile) Read() ([]byte, error) {
+	info, err := os.Stat(string(f))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxState {
+		return nil, fmt.Errorf("%s is not a file, or larger than 16 MiB", f)
+	}
+	return os.ReadFile(string(f))
+}
+
+// openStores returns the stores by their kind; nothing is read or dialled yet.
+func openStores(f files, getenv func(string) string) (stores map[string]agent.Store, closeAll func()) {
+	system := keychain.NewKeychain()
+	file := keychain.FileOptions{
+		Path:           f.store,
+		CredentialsDir: getenv("CREDENTIALS_DIRECTORY"),
+		KeyFile:        getenv("CSP_AGENT_STORE_KEY_FILE"),
+	}
+	return map[string]agent.Store{
+		provider.Keychain: system,
+		provider.File:     keychain.NewFile(file),
+		provider.Memory:   keychain.NewMemory(),
+	}, func() { _ = system.Close() }
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/cspctl/cspctl/internal/agent"
+	"github.com/cspctl/cspctl/internal/agent/api"
+	"github.com/cspctl/cspctl/internal/bootclock"
+	"github.com/cspctl/cspctl/internal/harden"
+	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/ipc/listen"
+)
+
+// shutdownTime is how long requests under way may go on after SIGTERM.
+const shutdownTime = 3 * time.Second
+
+// selfCheck is how often the agent looks whether clients still find it.
+const selfCheck = 15 * time.Second
+
+// run serves until it is told to stop, and returns the exit code.
+func run() int {
+	level := new(slog.LevelVar)
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	if err := harden.Process(); err != nil {
+		log.Warn("the process could not be closed to others", "err", err)
+	}
+	err := serve(log, level)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "csp-agent: error:", err)
+	return 1
+}
+
+// serve puts the parts together and runs them.
+func serve(log *slog.Logger, level *slog.LevelVar) error {
+	// Signals first: one that comes early must not be lost.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+
+	f := findFiles(os.Getenv)
+	settings := loadSettings(f.config, log, level)
+	sockets, err := openSockets(settings, log)
+	if err != nil {
+		return err
+	}
+	stores, closeStores := openStores(f, os.Getenv)
+	defer closeStores()
+	a, err := agent.New(agent.Options{
+		Providers:    settings.providers(),
+		Stores:       stores,
+		State:        stateFile(f.state),
+		Clock:        bootclock.Clock{},
+		DefaultStore: settings.store,
+		Log:          log,
+	})
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	audit := &api.Audit{Path: f.audit, Log: log}
+	defer audit.Close()
+
+	var servers []*http.Server
+	var wg sync.WaitGroup
+	failed := make(chan error, len(sockets))
+	for _, l := range sockets {
+		server := listen.Server(api.New(api.Options{
+			Agent: a, Role: api.Owner, Socket: l.Path(), Audit: audit, Log: log,
+			Config: settings.status, Unusable: settings.unusable,
+		}))
+		server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
+		servers = append(servers, server)
+		wg.Go(func() {
+			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+				failed <- err
+			}
+		})
+	}
+	wg.Go(func() { a.Run(ctx) })
+	log.Info("serving", "version", ipc.Version, "socket", sockets[0].Path(), "pid", os.Getpid())
+
+	err = wait(ctx, sockets, hangup, settings, failed)
+	log.Info("stopping")
+	stop()
+	end, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	defer cancel()
+	for _, s := range servers {
+		if s.Shutdown(end) != nil {
+			_ = s.Close()
+		}
+	}
+	for _, l := range sockets {
+		_ = l.Close()
+	}
+	a.Close()
+	wg.Wait()
+	return err
+}
+
+// wait returns when the agent is to end: nil where that is as it should be.
+func wait(ctx context.Context, sockets []*listen.Listener, hangup <-chan os.Signal, settings *settings, failed <-chan error) error {
+	check := time.NewTicker(selfCheck)
+	defer check.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hangup:
+			settings.reload()
+		case err := <-failed:
+			return err
+		case <-check.C:
+			for _, l := range sockets {
+				if !l.StillOurs() {
+					return fmt.Errorf("the socket %s is gone or another's; the next cspctl starts a new agent", l.Path())
+				}
+			}
+		}
+	}
+}
+
+// openSockets returns the sockets that systemd passed, or else makes the
+// user's own.
+func openSockets(s *settings, log *slog.Logger) ([]*listen.Listener, error) {
+	var refusals refusalLog
+	options := func(_, path string) listen.Options {
+		return listen.Options{Path: path, AllowRoot: s.allowRoot(), Refused: func(p listen.Peer, err error) { refusals.report(log, p, err) }}
+	}
+	activated, err := listen.Activated(options)
+	if err != nil || len(activated) > 0 {
+		return activated, err
+	}
+	path, err := ipc.SocketPath(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	l, err := listen.Listen(options("", path))
+	if err != nil {
+		return nil, err
+	}
+	return []*listen.Listener{l}, nil
+}
+
+// refusalLog reports peers that were turned away, each uid at most once a
+// minute, so that nobody can fill the journal.
+type refusalLog struct {
+	mu   sync.Mutex
+	last map[uint32]time.Time
+}
+
+func (r *refusalLog) report(log *slog.Logger, p listen.Peer, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if now.Sub(r.last[p.UID]) < time.Minute {
+		return
+	}
+	if r.last == nil || len(r.last) > 1000 {
+		r.last = map[uint32]time.Time{}
+	}
+	r.last[p.UID] = now
+	log.Warn("refused a connection", "uid", p.UID, "pid", p.PID, "err", err)
+}

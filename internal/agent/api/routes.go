@@ -1,0 +1,130 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/cspctl/cspctl/internal/ipc"
+)
+
+// route is one path of the wire. Who may use it is part of its definition, so
+// that no path can be added without that decision.
+type route struct {
+	pattern string
+	roles   Role // any of these
+	handle  handler
+	always  bool // answers even where the settings can't be used
+}
+
+var routes = []route{
+	{pattern: "GET /v1/token", roles: Token | Owner, handle: getToken},
+	{pattern: "POST /v1/token", roles: Token | Owner, handle: postToken},
+	{pattern: "GET /v1/status", roles: Observe | Owner, handle: status, always: true},
+	{pattern: "GET /v1/profiles", roles: Owner, handle: profiles, always: true},
+	{pattern: "GET /v1/profiles/{name}", roles: Owner, handle: profile, always: true},
+	{pattern: "PUT /v1/profiles/{name}", roles: Owner, handle: login},
+	{pattern: "DELETE /v1/profiles/{name}", roles: Owner, handle: remove},
+	{pattern: "POST /v1/profiles/{name}/logout", roles: Owner, handle: logout},
+	{pattern: "POST /v1/profiles/{name}/rename", roles: Owner, handle: rename},
+	{pattern: "POST /v1/profiles/{name}/use", roles: Owner, handle: use},
+	{pattern: "POST /v1/unlock", roles: Owner, handle: unlock},
+}
+
+// done answers calls that have nothing to say.
+type done struct{}
+
+func getToken(s *Server, c *call) (any, error) {
+	q := c.URL.Query()
+	req := ipc.TokenRequest{Profile: q.Get("profile"), MinTTL: q.Get("min_ttl"), Kind: q.Get("kind")}
+	for name, to := range map[string]*bool{"fresh": &req.Fresh, "interactive": &req.Interactive} {
+		v := q.Get(name)
+		if v == "" {
+			continue
+		}
+		on, err := strconv.ParseBool(v)
+		if err != nil {
+			return nil, &ipc.Error{Code: ipc.CodeBadRequest, Message: "the value of " + name + " is neither true nor false"}
+		}
+		*to = on
+	}
+	for _, name := range []string{"passcode", "scope", "resource_scope"} {
+		if q.Has(name) {
+			return nil, &ipc.Error{Code: ipc.CodeBadRequest, Message: name + " does not go into a query", Hint: "send it in the JSON body of POST /v1/token"}
+		}
+	}
+	return token(s, c, req)
+}
+
+func postToken(s *Server, c *call) (any, error) {
+	var req ipc.TokenRequest
+	if err := c.decode(&req); err != nil {
+		return nil, err
+	}
+	return token(s, c, req)
+}
+
+func token(s *Server, c *call, req ipc.TokenRequest) (any, error) {
+	t, err := s.Agent.Token(c.Context(), req)
+	if err != nil {
+		return nil, err
+	}
+	s.Audit.tokenServed(c.peer, t)
+	return t, nil
+}
+
+func status(s *Server, c *call) (any, error) {
+	st := s.Agent.Status(c.Context())
+	st.Socket = s.Socket
+	if s.Config != nil {
+		st.Config = s.Config()
+	}
+	return st, nil
+}
+
+func profiles(s *Server, _ *call) (any, error) { return s.Agent.Profiles() }
+
+func profile(s *Server, c *call) (any, error) { return s.Agent.Profile(c.PathValue("name")) }
+
+func login(s *Server, c *call) (any, error) {
+	var req ipc.LoginRequest
+	if err := c.decode(&req); err != nil {
+		return nil, err
+	}
+	return s.Agent.Login(c.Context(), c.PathValue("name"), req)
+}
+
+// interactive reports whether a person is waiting, so that a keychain may ask.
+func (c *call) interactive() bool {
+	on, _ := strconv.ParseBool(c.URL.Query().Get("interactive"))
+	return on
+}
+
+func remove(s *Server, c *call) (any, error) {
+	return done{}, s.Agent.Remove(c.Context(), c.PathValue("name"), c.interactive())
+}
+
+func logout(s *Server, c *call) (any, error) {
+	return done{}, s.Agent.Logout(c.Context(), c.PathValue("name"), c.interactive())
+}
+
+func rename(s *Server, c *call) (any, error) {
+	var req ipc.RenameRequest
+	if err := c.decode(&req); err != nil {
+		return nil, err
+	}
+	return done{}, s.Agent.Rename(c.Context(), c.PathValue("name"), req.To, c.interactive())
+}
+
+func use(s *Server, c *call) (any, error) {
+	return done{}, s.Agent.Use(c.PathValue("name"))
+}
+
+func unlock(s *Server, c *call) (any, error) {
+	var req ipc.UnlockRequest
+	if err := c.decode(&req); err != nil {
+		return nil, err
+	}
+	return done{}, s.Agent.Unlock(c.Context(), req.Passphrase.Text)
+}
+
+var _ http.Handler = (*Server)(nil)
