@@ -70,7 +70,7 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 		return err
 	}
 	defer a.Close()
-	audit := &api.Audit{Path: f.audit, Log: log}
+	audit := api.NewAudit(f.audit, log)
 	defer audit.Close()
 
 	var servers []*http.Server

@@ -14,14 +14,18 @@ import (
 // Audit puts on record who was handed which token: in a file of one JSON line
 // each, bounded in size, and in the log. The token itself is in neither.
 type Audit struct {
-	Path string // of the file; the one before it has .1 added
-	Log  *slog.Logger
+	path string
+	log  *slog.Logger
 
 	mu     sync.Mutex
 	file   *os.File
 	size   int64
 	failed bool // so that a full disk is logged once
 }
+
+// NewAudit returns an audit log that begins with the first token. The file
+// before the one at path has .1 added.
+func NewAudit(path string, log *slog.Logger) *Audit { return &Audit{path: path, log: log} }
 
 // maxAudit is the size at which the audit file is set aside, in bytes. One
 // older file is kept.
@@ -48,7 +52,7 @@ func (a *Audit) tokenServed(p listen.Peer, t ipc.Token) {
 		Time: time.Now().UTC().Truncate(time.Millisecond), UID: p.UID, PID: p.PID, Program: programOf(p.PID),
 		Profile: t.Profile, Kind: t.Kind, Expires: t.ExpiresAt,
 	}
-	a.Log.Debug("token served", "uid", line.UID, "pid", line.PID, "program", line.Program, "profile", line.Profile, "kind", line.Kind)
+	a.log.Info("token served", "uid", line.UID, "pid", line.PID, "program", line.Program, "profile", line.Profile, "kind", line.Kind)
 	b, err := json.Marshal(line)
 	if err == nil {
 		err = a.append(append(b, '\n'))
@@ -56,7 +60,7 @@ func (a *Audit) tokenServed(p listen.Peer, t ipc.Token) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err != nil && !a.failed {
-		a.Log.Error("the audit log cannot be written", "path", a.Path, "err", err)
+		a.log.Error("the audit log cannot be written", "path", a.path, "err", err)
 	}
 	a.failed = err != nil
 }
@@ -67,12 +71,12 @@ func (a *Audit) append(b []byte) error {
 	if a.file != nil && a.size+int64(len(b)) > maxAudit {
 		_ = a.file.Close()
 		a.file = nil
-		if err := os.Rename(a.Path, a.Path+".1"); err != nil {
+		if err := os.Rename(a.path, a.path+".1"); err != nil {
 			return err
 		}
 	}
 	if a.file == nil {
-		f, err := os.OpenFile(a.Path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+		f, err := os.OpenFile(a.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 		if err != nil {
 			return err
 		}
