@@ -11,10 +11,10 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/cspctl/cspctl/internal/atomicfile"
 	"github.com/cspctl/cspctl/internal/sim"
 )
 
@@ -70,7 +70,7 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		fmt.Fprintln(stdout, value)
 	}
 	if o.readyFile != "" {
-		if err := writeFile(o.readyFile, base+"\n"); err != nil {
+		if err := atomicfile.Write(o.readyFile, []byte(base+"\n")); err != nil {
 			return errors.Join(err, server.Close())
 		}
 		defer os.Remove(o.readyFile)
@@ -104,7 +104,7 @@ func tlsConfig(o options, l net.Listener) (*tls.Config, error) {
 		return nil, err
 	}
 	if o.caOut != "" {
-		if err := writeFile(o.caOut, string(ca.PEM())); err != nil {
+		if err := atomicfile.Write(o.caOut, ca.PEM()); err != nil {
 			return nil, err
 		}
 	}
@@ -123,7 +123,7 @@ func makeTokens(s *sim.Server, o options) (print []string, err error) {
 		values[name] = t.Value
 	}
 	for _, a := range o.files {
-		if err := writeFile(a.file, values[a.account]+"\n"); err != nil {
+		if err := atomicfile.Write(a.file, []byte(values[a.account]+"\n")); err != nil {
 			return nil, err
 		}
 	}
@@ -131,21 +131,4 @@ func makeTokens(s *sim.Server, o options) (print []string, err error) {
 		print = append(print, values[name])
 	}
 	return print, nil
-}
-
-// writeFile writes a whole file of mode 0600, or none: who waits for it to
-// appear never sees half of it.
-func writeFile(name, content string) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".csp-sim-*") // 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(content)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }

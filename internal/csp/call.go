@@ -64,9 +64,9 @@ func (c *Client) do(ctx context.Context, cred provider.Credential, what call) (r
 		c.o.Log.LogAttrs(ctx, slog.LevelDebug, "upstream call", slog.String("host", r.host), slog.String("path", what.path),
 			slog.Int("status", r.status), slog.Duration("took", time.Since(begun)), slog.String("request_id", r.requestID()))
 	}()
-	// No client follows this request anywhere else: the body holds the secret.
-	client := http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err := client.Do(req)
+	// The bare transport follows no redirect and keeps no cookie: the body holds
+	// the secret, and must go nowhere else.
+	res, err := transport.RoundTrip(req)
 	if err != nil {
 		return reply{}, c.unreachable(req, err, what.clean)
 	}

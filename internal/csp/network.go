@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -38,7 +37,7 @@ func (c *Client) unreachable(req *http.Request, err error, clean cleaner) *provi
 		e.Message = host + " did not answer in time"
 		e.Hint = "check the network connection, and whether a VPN or proxy is needed"
 	default:
-		e.Message = "can't reach " + host + ": " + clean.text(inner(err), maxText)
+		e.Message = "can't reach " + host + ": " + clean.text(err.Error(), maxText)
 		e.Hint = "check the network connection, and whether a VPN or proxy is needed"
 	}
 	return e
@@ -64,7 +63,7 @@ func (c *Client) proxyTrouble(e *provider.Error, req *http.Request, err error, c
 	case isRefused:
 		e.Message = fmt.Sprintf("the proxy %s does not connect to %s (%d)", proxy.Host, req.URL.Host, refused.status)
 	case isOp && (op.Op == "proxyconnect" || strings.HasPrefix(op.Op, "socks")):
-		e.Message = "can't reach the proxy " + proxy.Host + ": " + clean.text(inner(err), maxText)
+		e.Message = "can't reach the proxy " + proxy.Host + ": " + clean.text(err.Error(), maxText)
 	default:
 		e.Hint = ""
 		return false
@@ -99,7 +98,7 @@ func tlsTrouble(e *provider.Error, host string, err error) bool {
 	case isVerify || isInvalid:
 		e.Message = "the certificate of " + host + " can't be verified"
 		e.Hint = caHint
-	case isRecord || errors.Is(err, http.ErrSchemeMismatch):
+	case isRecord:
 		e.Message = host + " does not speak TLS on this port"
 		e.Hint = "check --server"
 	default:
@@ -107,14 +106,6 @@ func tlsTrouble(e *provider.Error, host string, err error) bool {
 	}
 	e.Message = strings.TrimRight(e.Message, ": ")
 	return true
-}
-
-// inner is the text of err without the method and URL that net/http puts in front.
-func inner(err error) string {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err
-	}
-	return err.Error()
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -1,0 +1,277 @@
+package csp_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cspctl/cspctl/internal/csp"
+	"github.com/cspctl/cspctl/internal/provider"
+	"github.com/cspctl/cspctl/internal/secret"
+)
+
+// fake looks like an API token and shares no four characters with any text of ours.
+var fake = "Zq9" + strings.Repeat("Wx7-", 12) + "Kv2_Jj5Pp8Qz"
+
+func credential(origin, token string) provider.Credential {
+	return provider.Credential{Binding: provider.Binding{Provider: provider.CSP, Origin: origin}, Secret: secret.New(token)}
+}
+
+// upstream is a server that answers each path with one function, and counts.
+type upstream struct {
+	*httptest.Server
+	mu    sync.Mutex
+	calls map[string]int
+}
+
+func serve(t *testing.T, authorize, details http.HandlerFunc) *upstream {
+	t.Helper()
+	u := &upstream{calls: map[string]int{}}
+	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		u.mu.Lock()
+		u.calls[r.URL.Path]++
+		u.mu.Unlock()
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/authorize") && authorize != nil:
+			authorize(w, r)
+		case strings.HasSuffix(r.URL.Path, "/details") && details != nil:
+			details(w, r)
+		default:
+			t.Errorf("unexpected request for %s", r.URL.Path)
+		}
+	}))
+	t.Cleanup(u.Close)
+	return u
+}
+
+func (u *upstream) count(suffix string) int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n := 0
+	for path, calls := range u.calls {
+		if strings.HasSuffix(path, suffix) {
+			n += calls
+		}
+	}
+	return n
+}
+
+func say(status int, contentType, body string, headers ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		for i := 0; i < len(headers); i += 2 {
+			w.Header().Set(headers[i], headers[i+1])
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+func sayJSON(status int, body string, headers ...string) http.HandlerFunc {
+	return say(status, "application/json", body, headers...)
+}
+
+// mustFail checks what holds for every error: its type, and that neither it
+// nor the log shows a remain of the API token (P1).
+func mustFail(t *testing.T, err error, class provider.Class, log string) *provider.Error {
+	t.Helper()
+	e, ok := provider.AsError(err)
+	if !ok {
+		t.Fatalf("got %v, want a provider.Error", err)
+	}
+	if e.Class != class {
+		t.Errorf("class %v, want %v: %s", e.Class, class, e.Message)
+	}
+	for _, s := range []string{e.Message, e.Hint, e.Code, e.RequestID, log} {
+		for i := range len(fake) - 3 {
+			if strings.Contains(strings.ToLower(s), strings.ToLower(fake[i:i+4])) {
+				t.Errorf("shows %q of the API token: %s", fake[i:i+4], s)
+				break
+			}
+		}
+	}
+	if e.Message == "" || strings.ContainsAny(e.Message+e.Hint, "\r\n") || strings.HasSuffix(e.Message, ".") {
+		t.Errorf("message %q, hint %q", e.Message, e.Hint)
+	}
+	return e
+}
+
+func TestExchangeSendsTheDocumentedForm(t *testing.T) {
+	var got *http.Request
+	var form map[string][]string
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(b))
+		_ = r.ParseForm()
+		got, form = r, r.PostForm
+		sayJSON(200, `{"access_token":"abc","expires_in":1799,"token_type":"bearer"}`)(w, r)
+	}, nil)
+	token := "a+b/c=&d%20 e" // every character that forms escape
+	req := provider.Request{Scope: []string{"openid", "x:y"}, ResourceScope: `{"a":["b"]}`, Passcode: secret.New("123456")}
+	c := csp.New(csp.Options{UserAgent: "cspctl/9.9"})
+	if _, err := c.Exchange(t.Context(), credential(u.URL, token), req); err != nil {
+		t.Fatal(err)
+	}
+	if got.Method != "POST" || got.URL.Path != "/csp/gateway/am/api/auth/api-tokens/authorize" || got.URL.RawQuery != "" {
+		t.Errorf("%s %s", got.Method, got.URL)
+	}
+	want := map[string]string{"api_token": token, "scope": "openid x:y", "allowed_resource_scope": `{"a":["b"]}`, "passcode": "123456"}
+	if len(form) != len(want) {
+		t.Errorf("fields %v", maps.Keys(form))
+	}
+	for k, v := range want {
+		if len(form[k]) != 1 || form[k][0] != v {
+			t.Errorf("%s is %q", k, form[k])
+		}
+	}
+	for k, v := range map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json", "User-Agent": "cspctl/9.9", "Authorization": "", "Cookie": ""} {
+		if got.Header.Get(k) != v {
+			t.Errorf("%s: %q", k, got.Header.Get(k))
+		}
+	}
+	if _, err := c.Exchange(t.Context(), credential(u.URL, token), provider.Request{}); err != nil || len(form) != 1 {
+		t.Errorf("a plain exchange sends %v, %v", form, err)
+	}
+}
+
+func TestFailureClasses(t *testing.T) {
+	const refused = `{"metadata":"knull","traceId":"abc71b186e364bc4","statusCode":404,"message":"invalid_grant: Invalid refresh token: xxxx...TAIL","requestId":"0105e0f320064337","moduleCode":"540","cspErrorCode":"540.120-340.800"}`
+	grant := strings.ReplaceAll(refused, "TAIL", fake[len(fake)-5:])
+	page := "<!DOCTYPE html><html><body>Incident</body></html>"
+	errorBody := `{"message":"something is off","cspErrorCode":"1.2","moduleCode":340,"requestId":"r-1"}`
+	for _, c := range []struct {
+		name    string
+		answer  http.HandlerFunc
+		class   provider.Class
+		code    string
+		message string // a part
+		after   time.Duration
+		asks    int // details calls
+	}{
+		{"invalid_grant as 404 with a string moduleCode", sayJSON(404, grant), provider.Permanent, "540.120-340.800", "expired, revoked or unknown", 0, 1},
+		{"invalid_grant as 400", sayJSON(400, `{"moduleCode":340,"message":"invalid_grant: Invalid refresh token: `+fake+`"}`), provider.Permanent, "invalid_grant", "expired, revoked or unknown", 0, 1},
+		{"invalid_grant in OAuth's form, as 401", sayJSON(401, `{"error":"invalid_grant","error_description":"no"}`), provider.Permanent, "invalid_grant", "", 0, 1},
+		{"invalid_client", sayJSON(400, `{"error":"invalid_client"}`), provider.Permanent, "invalid_client", "", 0, 1},
+		{"invalid_grant as text", say(400, "text/plain", "invalid_grant: "+fake), provider.Permanent, "invalid_grant", "", 0, 1},
+		{"invalid_grant in a web page", say(400, "text/html", page+"invalid_grant"), provider.Transient, "", "web page", 0, 0},
+		{"invalid_grant while failing", sayJSON(500, grant), provider.Transient, "540.120-340.800", "500 internal server error", 0, 0},
+
+		{"other 400", sayJSON(400, errorBody), provider.Refused, "1.2", "something is off", 0, 0},
+		{"other 404", sayJSON(404, errorBody), provider.Refused, "1.2", "404 not found", 0, 0},
+		{"403", sayJSON(403, errorBody), provider.Refused, "1.2", "403 forbidden", 0, 0},
+		{"empty 401", say(401, "", ""), provider.Refused, "", "401 unauthorized", 0, 0},
+		{"empty 403", say(403, "", ""), provider.Refused, "", "403 forbidden", 0, 0},
+		{"XML 403", say(403, "application/xml", "<Error>no</Error>"), provider.Refused, "", "403 forbidden", 0, 0},
+		{"JSON array", sayJSON(400, `["`+fake+`"]`), provider.Refused, "", "400 bad request", 0, 0},
+
+		{"408", sayJSON(408, errorBody), provider.Transient, "1.2", "408", 0, 0},
+		{"409", sayJSON(409, errorBody), provider.Transient, "1.2", "409", 0, 0},
+		{"429", sayJSON(429, errorBody), provider.Transient, "1.2", "fewer requests", 0, 0},
+		{"429 with Retry-After", sayJSON(429, errorBody, "Retry-After", "7"), provider.Transient, "1.2", "fewer requests", 7 * time.Second, 0},
+		{"429 with a web page", say(429, "text/html", page, "Retry-After", "soon"), provider.Transient, "", "fewer requests", 0, 0},
+		{"500", sayJSON(500, errorBody), provider.Transient, "1.2", "something is off", 0, 0},
+		{"503 with a web page", say(503, "text/html", page, "Retry-After", "90"), provider.Transient, "", "503 service unavailable", 90 * time.Second, 0},
+		{"599", say(599, "", ""), provider.Transient, "", "(599)", 0, 0},
+		{"web page as 200", say(200, "text/html", page), provider.Transient, "", "something between", 0, 0},
+		{"web page as 403", say(403, "text/html", page), provider.Transient, "", "something between", 0, 0},
+
+		{"web page as 404", say(404, "text/html", page), provider.WrongServer, "", "does not look like Cloud Services", 0, 0},
+		{"404 as text", say(404, "text/plain", "404 page not found"), provider.WrongServer, "", "does not look like Cloud Services", 0, 0},
+		{"empty 404", say(404, "", ""), provider.WrongServer, "", "does not look like Cloud Services", 0, 0},
+		{"204", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, provider.WrongServer, "", "without an access token", 0, 0},
+		{"another JSON", sayJSON(200, `{"status":"UP"}`), provider.WrongServer, "", "without an access token", 0, 0},
+		{"redirect", say(302, "", "", "Location", "https://other.example.com/x?"+fake), provider.WrongServer, "", "redirects to other.example.com", 0, 0},
+		{"redirect to a path", say(308, "", "", "Location", "/login"), provider.WrongServer, "", "redirects the request", 0, 0},
+		{"redirect to nowhere", say(301, "", "", "Location", "::"+fake), provider.WrongServer, "", "redirects the request", 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			u := serve(t, c.answer, sayJSON(404, `{"message":"not found","moduleCode":340}`))
+			var log bytes.Buffer
+			client := csp.New(csp.Options{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+			token, err := client.Exchange(t.Context(), credential(u.URL, fake), provider.Request{})
+			e := mustFail(t, err, c.class, log.String())
+			if !token.Access.IsZero() || e.Code != c.code || !strings.Contains(e.Message, c.message) || e.RetryAfter != c.after {
+				t.Errorf("got code %q, message %q, retry after %v", e.Code, e.Message, e.RetryAfter)
+			}
+			if !strings.Contains(e.Message, strings.TrimPrefix(u.URL, "http://")) {
+				t.Errorf("the host is missing: %s", e.Message)
+			}
+			if u.count("/authorize") != 1 || u.count("/details") != c.asks {
+				t.Errorf("%d exchanges, %d details calls", u.count("/authorize"), u.count("/details"))
+			}
+			if log.Len() == 0 {
+				t.Error("nothing is logged")
+			}
+		})
+	}
+}
+
+func TestDetailsFailureClasses(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		class  provider.Class
+	}{
+		"unknown":        {sayJSON(404, `{"message":"x `+fake+`"}`), provider.Permanent},
+		"invalid_grant":  {sayJSON(400, `{"message":"invalid_grant: `+fake+`"}`), provider.Permanent},
+		"other 400":      {sayJSON(400, `{"message":"x"}`), provider.Refused},
+		"wrong server":   {say(404, "text/plain", "404 page not found"), provider.WrongServer},
+		"busy":           {sayJSON(429, `{}`), provider.Transient},
+		"failing":        {sayJSON(500, `{}`), provider.Transient},
+		"captive portal": {say(200, "text/html", "<html></html>"), provider.Transient},
+		"another server": {sayJSON(200, `{"ok":true}`), provider.WrongServer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := serve(t, nil, c.answer)
+			_, err := csp.New(csp.Options{}).Details(t.Context(), credential(u.URL, fake))
+			mustFail(t, err, c.class, "")
+		})
+	}
+}
+
+func TestRedirectGetsNoSecret(t *testing.T) {
+	other := serve(t, nil, nil) // any request is an error
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		u := serve(t, say(status, "", "", "Location", other.URL+"/csp"), nil)
+		_, err := csp.New(csp.Options{}).Exchange(t.Context(), credential(u.URL, fake), provider.Request{})
+		e := mustFail(t, err, provider.WrongServer, "")
+		if !strings.Contains(e.Hint, "--server "+other.URL) {
+			t.Errorf("%d: hint %q", status, e.Hint)
+		}
+	}
+}
+
+func TestNoServerIsAskedForNothing(t *testing.T) {
+	c := csp.New(csp.Options{})
+	for _, cred := range []provider.Credential{
+		credential("http://csp.example.com", fake), credential("", fake), credential("https://csp.example.com/x", fake),
+	} {
+		_, err := c.Exchange(t.Context(), cred, provider.Request{})
+		mustFail(t, err, provider.WrongServer, "")
+	}
+	u := serve(t, nil, nil)
+	_, err := c.Exchange(t.Context(), credential(u.URL, ""), provider.Request{})
+	mustFail(t, err, provider.Permanent, "")
+}
+
+func TestCancelledCallSaysSo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	u := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		cancel()
+		<-r.Context().Done()
+	}, nil)
+	_, err := csp.New(csp.Options{}).Exchange(ctx, credential(u.URL, fake), provider.Request{})
+	mustFail(t, err, provider.Transient, "")
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v does not wrap context.Canceled", err)
+	}
+}
