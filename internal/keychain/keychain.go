@@ -160,10 +160,13 @@ func (k *Keychain) get(ctx context.Context, profile string, p provider.Prompt) (
 			}
 		},
 	})
-	if err == nil && doc == "" {
-		err = provider.ErrNoSecret
+	switch {
+	case err != nil: // doc may still be written to
+		return "", err
+	case doc == "":
+		return "", provider.ErrNoSecret
 	}
-	return doc, err
+	return doc, nil
 }
 
 // Put implements Store.

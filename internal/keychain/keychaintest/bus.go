@@ -1,0 +1,122 @@
+// Package keychaintest plays a keychain for tests: a session bus of its own,
+// and a Secret Service on it that locks, prompts, hangs and vanishes on
+// command.
+package keychaintest
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// busConfig lets everybody who gets in do everything, and names no folder of
+// services: nothing on the bus starts by itself. %s is the socket.
+const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:path=%s</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+  %s
+</busconfig>
+`
+
+// Bus is a private session bus.
+type Bus struct {
+	Address string // as in DBUS_SESSION_BUS_ADDRESS
+	Dir     string // its runtime directory; the socket in it is called bus
+
+	cmd  *exec.Cmd
+	stop sync.Once
+}
+
+// Activatable is a service that the bus starts when it is called.
+type Activatable struct {
+	Name string // on the bus
+	Exec string // absolute path of the program, with its arguments
+}
+
+// StartBus starts a bus that ends with the test. It skips the test where
+// dbus-daemon is not installed.
+func StartBus(t testing.TB, services ...Activatable) *Bus {
+	t.Helper()
+	program, err := exec.LookPath("dbus-daemon")
+	if err != nil {
+		t.Skip("needs dbus-daemon (Debian package dbus)")
+	}
+	// Not t.TempDir: a socket's path has little room.
+	dir, err := os.MkdirTemp("", "bus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	more := ""
+	for _, s := range services {
+		more = "<servicedir>" + dir + "</servicedir>"
+		text := fmt.Sprintf("[D-BUS Service]\nName=%s\nExec=%s\n", s.Name, s.Exec)
+		if err := os.WriteFile(filepath.Join(dir, s.Name+".service"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	socket, config := filepath.Join(dir, "bus"), filepath.Join(dir, "bus.conf")
+	if err := os.WriteFile(config, fmt.Appendf(nil, busConfig, socket, more), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "--config-file="+config, "--nofork", "--print-address")
+	dieWithParent(cmd)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	b := &Bus{Address: "unix:path=" + socket, Dir: dir, cmd: cmd}
+	t.Cleanup(b.Kill)
+	// It prints the address once it listens.
+	if line, err := bufio.NewReader(out).ReadString('\n'); !strings.HasPrefix(line, "unix:") {
+		t.Fatalf("dbus-daemon said %q, %v", line, err)
+	}
+	return b
+}
+
+// Use makes the bus the session bus of this process until the test ends.
+func (b *Bus) Use(t testing.TB) {
+	t.Helper()
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", b.Address)
+	t.Setenv("XDG_RUNTIME_DIR", b.Dir)
+}
+
+// Kill ends the bus at once. All its connections break.
+func (b *Bus) Kill() {
+	b.stop.Do(func() {
+		_ = b.cmd.Process.Kill()
+		_ = b.cmd.Wait()
+	})
+}
+
+// PID is the process of the bus.
+func (b *Bus) PID() int { return b.cmd.Process.Pid }
+
+// connect returns a connection of its own to the bus.
+func (b *Bus) connect(t testing.TB) *dbus.Conn {
+	t.Helper()
+	conn, err := dbus.Connect(b.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
