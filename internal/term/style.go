@@ -1,17 +1,12 @@
 package term
 
-import "os"
-
 // Style colours text for one output. The zero value leaves it as it is.
 type Style struct{ on bool }
 
-// StyleFor returns the style for f: coloured if f is a terminal, unless the
+// StyleFor returns the style for an output: coloured on a terminal, unless the
 // environment says otherwise (NO_COLOR of no-color.org, TERM=dumb).
-func StyleFor(f *os.File, getenv func(string) string) Style {
-	if getenv("NO_COLOR") != "" || getenv("TERM") == "dumb" {
-		return Style{}
-	}
-	return Style{on: IsTerminal(f)}
+func StyleFor(terminal bool, getenv func(string) string) Style {
+	return Style{on: terminal && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"}
 }
 
 // Colours returns the style that colours if on.

@@ -79,6 +79,21 @@ func TestColoursStayOutOfPipes(t *testing.T) {
 	}
 }
 
+func TestStyleFor(t *testing.T) {
+	for _, c := range []struct {
+		terminal bool
+		env      map[string]string
+		want     bool
+	}{
+		{true, nil, true}, {false, nil, false}, {true, map[string]string{"NO_COLOR": "1"}, false},
+		{true, map[string]string{"NO_COLOR": ""}, true}, {true, map[string]string{"TERM": "dumb"}, false},
+	} {
+		if got := term.StyleFor(c.terminal, func(k string) string { return c.env[k] }) == term.Colours(true); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
 func TestSpanAndRelative(t *testing.T) {
 	now := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 	for d, want := range map[time.Duration][2]string{

@@ -151,25 +151,14 @@ func TestQuestionOnATerminalThatGoesAway(t *testing.T) {
 	}
 }
 
-func TestStyleFor(t *testing.T) {
+func TestIsTerminal(t *testing.T) {
 	_, tty := newScreen(t)
-	file, err := os.CreateTemp(t.TempDir(), "")
+	null, err := os.Open(os.DevNull) // a device, yet no terminal
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
-	for _, c := range []struct {
-		f    *os.File
-		env  map[string]string
-		want bool
-	}{
-		{tty.in, nil, true}, {file, nil, false},
-		{tty.in, map[string]string{"NO_COLOR": "1"}, false},
-		{tty.in, map[string]string{"NO_COLOR": ""}, true},
-		{tty.in, map[string]string{"TERM": "dumb"}, false},
-	} {
-		if got := StyleFor(c.f, func(k string) string { return c.env[k] }).on; got != c.want {
-			t.Errorf("%v on %s: %v", c.env, c.f.Name(), got)
-		}
+	defer null.Close()
+	if !IsTerminal(tty.in) || IsTerminal(null) {
+		t.Error("a terminal is not told from another device")
 	}
 }

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/secret"
+	"github.com/cspctl/cspctl/internal/term"
+)
+
+// environment is the world around a command, replaced by tests.
+type environment struct {
+	getenv     func(string) string
+	stdin      io.Reader
+	stdout     io.Writer
+	stderr     io.Writer
+	isTerminal func(stream int) bool // 0, 1 or 2, as descriptors are numbered
+	openTTY    func() (terminal, error)
+	now        func() time.Time
+}
+
+// terminal is where a person is asked.
+type terminal interface {
+	Secret(prompt string, limit int) (secret.Text, error)
+	Confirm(question string) (bool, error)
+	Close() error
+}
+
+// system returns the real environment.
+func system() environment {
+	return environment{
+		getenv: os.Getenv,
+		stdin:  os.Stdin,
+		stdout: standardOutput(),
+		stderr: os.Stderr,
+		isTerminal: func(stream int) bool {
+			return term.IsTerminal([]*os.File{os.Stdin, os.Stdout, os.Stderr}[stream])
+		},
+		openTTY: func() (terminal, error) {
+			t, err := term.Open()
+			if err != nil {
+				return nil, err // not a nil *term.TTY in an interface
+			}
+			return t, nil
+		},
+		now: time.Now,
+	}
+}
+
+// app is one run of cspctl.
+type app struct {
+	environment
+	commands []*command
+	json     bool // errors and warnings are JSON too
+
+	versionSaid bool // that the agent's version is another one
+}
+
+// agent returns a client that starts the agent if none answers.
+func (a *app) agent() *ipc.Client { return a.open(false) }
+
+// runningAgent returns a client that never starts one.
+func (a *app) runningAgent() *ipc.Client { return a.open(true) }
+
+func (a *app) open(noStart bool) *ipc.Client {
+	return ipc.Open(ipc.Options{Getenv: a.getenv, NoStart: noStart, OnVersion: a.sawVersion})
+}
+
+// sawVersion says once that the agent is of another version, as after an
+// upgrade that left the old one running.
+func (a *app) sawVersion(agent string) {
+	if a.versionSaid {
+		return
+	}
+	a.versionSaid = true
+	a.warn("the agent is version "+agent+", this cspctl is "+ipc.Version, "restart the agent: csp-agent restart")
+}
+
+// interactive reports whether a person is waiting, who could be asked.
+func (a *app) interactive() bool { return a.isTerminal(0) || a.isTerminal(2) }
+
+// print writes the result, all at once, so that a failure before it leaves
+// stdout empty.
+func (a *app) print(text string) error {
+	if text == "" {
+		return nil
+	}
+	if _, err := io.WriteString(a.stdout, text); err != nil {
+		return failed(ipc.CodeInternal, "can't write to stdout: "+reason(err), "")
+	}
+	return nil
+}
+
+// profile returns the profile asked for: the first argument, else
+// CSPCTL_PROFILE, else "", which the agent takes for the default one.
+func (a *app) profile(args []string) (string, error) {
+	if len(args) > 0 {
+		if err := ipc.CheckName(args[0]); err != nil {
+			return "", err
+		}
+		return args[0], nil
+	}
+	name := a.getenv("CSPCTL_PROFILE")
+	if name == "" {
+		return "", nil
+	}
+	if err := ipc.CheckName(name); err != nil {
+		return "", failed(err.Code, "CSPCTL_PROFILE: "+err.Message, err.Hint)
+	}
+	return name, nil
+}
+
+// profiles asks for all profiles.
+func profiles(c *ipc.Client) ([]ipc.Profile, error) {
+	var list ipc.Profiles
+	err := c.Call("GET", "/v1/profiles", nil, &list)
+	return list.Profiles, err
+}
+
+// defaultOf returns the name of the default profile, or "".
+func defaultOf(list []ipc.Profile) string {
+	for _, p := range list {
+		if p.Default {
+			return p.Name
+		}
+	}
+	return ""
+}
+
+// named is profile for the requests whose path has a name in it: it asks the
+// agent for the default one.
+func (a *app) named(c *ipc.Client, args []string) (string, error) {
+	name, err := a.profile(args)
+	if err != nil || name != "" {
+		return name, err
+	}
+	list, err := profiles(c)
+	if err != nil {
+		return "", err
+	}
+	if name = defaultOf(list); name == "" {
+		return "", failed(ipc.CodeNoSuchProfile, "there is no default profile", "name one, or log in: cspctl login")
+	}
+	return name, nil
+}
+
+// profilePath returns the path of a profile whose name was checked: such a
+// name needs no escaping.
+func profilePath(name string, action ...string) string {
+	p := "/v1/profiles/" + name
+	for _, s := range action {
+		p += "/" + s
+	}
+	return p
+}
+
+// confirm asks a person. Without one, it fails and names the flag that
+// answers in advance.
+func (a *app) confirm(question, flag string) (bool, error) {
+	noTerminal := failed(ipc.CodeBadRequest, "this needs a yes, and there is no terminal to ask on", "add "+flag)
+	if !a.interactive() {
+		return false, noTerminal
+	}
+	tty, err := a.openTTY()
+	if err != nil {
+		return false, noTerminal
+	}
+	defer tty.Close()
+	yes, err := tty.Confirm(question)
+	if err != nil {
+		return false, failed(ipc.CodeInternal, reason(err), "")
+	}
+	return yes, nil
+}

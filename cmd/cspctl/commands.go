@@ -1,0 +1,16 @@
+package main
+
+// commands is the table that dispatch, help, completion and the manual pages
+// are made from, in the order that help shows. A new command is a file of its
+// own and a line here.
+var commands = []*command{
+	&loginCommand,
+	&tokenCommand,
+	&statusCommand,
+	&profileCommand,
+	&logoutCommand,
+	&socketCommand,
+	&versionCommand,
+	&completionCommand,
+	&helpCommand,
+}

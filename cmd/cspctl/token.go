@@ -1,0 +1,129 @@
+package main
+
+import (
+	"flag"
+
+	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/secret"
+)
+
+var tokenCommand = command{
+	name:    "token",
+	args:    []arg{{name: "PROFILE", optional: true, kind: profileArg}},
+	summary: "print a valid access token",
+	help: `
+The token has at least five minutes of life left, or a third of its whole life
+where that is less. With --min-ttl it has at least that, or the command fails.
+On failure nothing is printed on stdout.
+
+The forms of the output:
+  raw              the token alone
+  json             the token, whose it is and when it expires
+  header           csp-auth-token: TOKEN, for curl -H @- (csp providers)
+  bearer           Authorization: Bearer TOKEN
+  env              export CSP_AUTH='TOKEN', for eval in a shell
+  exec-credential  for the exec plugin of kubectl and client-go`,
+	examples: `CSP_AUTH=$(cspctl token) && export CSP_AUTH
+cspctl token prod -o header | curl -H @- https://vmc.vmware.com/vmc/api/orgs
+eval "$(cspctl token -o env --var TOKEN)"
+cspctl token --min-ttl 20m -o json`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		var o tokenOptions
+		checkedVar(fs, &o.minTTL, "min-ttl", "the `DURATION` that the token must live on: 90s, 20m", checkDuration)
+		fs.BoolVar(&o.fresh, "fresh", false, "exchange a new token, whatever is cached")
+		choiceVar(fs, &o.kind, "kind", ipc.KindAccess, "which token", ipc.KindAccess, ipc.KindID)
+		checkedVar(fs, &o.passcode, "passcode", "the one-time passcode `N`, where the organization asks for one", checkPasscode)
+		choiceVar(fs, &o.warnings, "warnings", "", "when to warn of an API token that expires soon: auto means on a\nterminal (default $CSPCTL_WARNINGS, else auto)", warningModes...)
+		outputVar(fs, &o.output, tokenForms...)
+		checkedVar(fs, &o.variable, "var", "the `NAME` of the variable, with -o env, which it implies", checkVariable)
+		return func(a *app, args []string) error { return runToken(a, args, o, isSet(fs, "o")) }
+	},
+}
+
+var (
+	tokenForms   = []string{"raw", "json", "header", "bearer", "env", "exec-credential"}
+	warningModes = []string{"auto", "always", "off"}
+)
+
+type tokenOptions struct {
+	minTTL, kind, passcode, warnings, output, variable string
+
+	fresh bool
+}
+
+// isSet reports whether a flag was given.
+func isSet(fs *flag.FlagSet, name string) bool {
+	set := false
+	fs.Visit(func(f *flag.Flag) { set = set || f.Name == name })
+	return set
+}
+
+func runToken(a *app, args []string, o tokenOptions, outputSet bool) error {
+	if o.variable != "" {
+		if outputSet && o.output != "env" {
+			return usage("--var goes with -o env alone, not with -o "+o.output, "leave one of them out")
+		}
+		o.output = "env"
+	}
+	profile, err := a.profile(args)
+	if err != nil {
+		return err
+	}
+	req := ipc.TokenRequest{
+		Profile: profile, MinTTL: o.minTTL, Kind: o.kind, Fresh: o.fresh,
+		Interactive: a.interactive(), Passcode: secret.NewWire(o.passcode),
+	}
+	var execVersion string
+	if o.output == "exec-credential" {
+		info, err := readExecInfo(a.getenv("KUBERNETES_EXEC_INFO"))
+		if err != nil {
+			return err
+		}
+		execVersion = info.version
+		req.Interactive = req.Interactive && info.interactive
+	}
+	warn := a.warns(o.warnings) // before the wait: a bad setting is said in any case
+	reply, err := a.agent().Token(req)
+	if err != nil {
+		return err
+	}
+	out, err := formatToken(reply, o, execVersion, a.now())
+	if err != nil {
+		return err
+	}
+	if reply.Warning != "" && warn {
+		a.warn(reply.Warning, "")
+	}
+	return a.print(out)
+}
+
+// warns reports whether the agent's warning is to be shown.
+func (a *app) warns(mode string) bool {
+	if mode == "" {
+		mode = a.getenv("CSPCTL_WARNINGS")
+	}
+	switch mode {
+	case "always":
+		return true
+	case "off":
+		return false
+	case "", "auto":
+	default: // a token is worth more than a setting
+		a.warn("CSPCTL_WARNINGS is not auto, always or off", "")
+	}
+	return a.isTerminal(2)
+}
+
+// checkVariable accepts what a POSIX shell takes for the name of a variable.
+func checkVariable(s string) error {
+	ok := s != "" && len(s) <= 128
+	for i := range len(s) {
+		c := s[i]
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_'
+		ok = ok && (letter || i > 0 && '0' <= c && c <= '9')
+	}
+	if !ok {
+		return usage("not a name that a shell takes for a variable: "+quote(s), "use letters, digits and _, no digit first")
+	}
+	return nil
+}
