@@ -65,15 +65,15 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 			done <- server.Serve(listener)
 		}
 	}()
-	fmt.Fprintln(stdout, base)
-	for _, value := range secrets {
-		fmt.Fprintln(stdout, value)
-	}
 	if o.readyFile != "" {
 		if err := atomicfile.Write(o.readyFile, []byte(base+"\n")); err != nil {
 			return errors.Join(err, server.Close())
 		}
 		defer os.Remove(o.readyFile)
+	}
+	fmt.Fprintln(stdout, base)
+	for _, value := range secrets {
+		fmt.Fprintln(stdout, value)
 	}
 
 	select {

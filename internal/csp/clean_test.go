@@ -16,7 +16,7 @@ func fakeJWT() string {
 	return "eyJ" + strings.Repeat("hbGc", 5) + "." + strings.Repeat("e30x", 20) + "." + strings.Repeat("c2ln", 10)
 }
 
-func TestCleanRemovesRemains(t *testing.T) {
+func TestP1CleanRemovesRemains(t *testing.T) {
 	tail := fake[len(fake)-5:]
 	for _, c := range []struct{ name, in, want string }{
 		{"the captured refusal", "invalid_grant: Invalid refresh token: xxxx..." + tail, "invalid_grant: Invalid refresh token"},

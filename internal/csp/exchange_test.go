@@ -237,7 +237,7 @@ func TestDetailsFailureClasses(t *testing.T) {
 	}
 }
 
-func TestRedirectGetsNoSecret(t *testing.T) {
+func TestP1RedirectGetsNoSecret(t *testing.T) {
 	other := serve(t, nil, nil) // any request is an error
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		u := serve(t, say(status, "", "", "Location", other.URL+"/csp"), nil)
