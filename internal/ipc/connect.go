@@ -11,7 +11,7 @@ import (
 // starts one if there is none. It also returns the path, for messages.
 func (c *Client) connect(ownOnly bool, deadline time.Time) (*conn, string, error) {
 	getenv := c.o.Getenv
-	if c.path != "" && !(ownOnly && c.path == SystemTokenSocket && getenv(EnvSocket) == "") {
+	if c.path != "" && !(ownOnly && c.path == systemSocket() && getenv(EnvSocket) == "") {
 		if conn, err := dial(c.path, getenv, deadline); err == nil || !isAbsent(err) {
 			return conn, c.path, err
 		}
@@ -23,10 +23,10 @@ func (c *Client) connect(ownOnly bool, deadline time.Time) (*conn, string, error
 		}
 	}
 	if !ownOnly && c.mayUseSystem() {
-		conn, err := dial(SystemTokenSocket, getenv, deadline)
+		conn, err := dial(systemSocket(), getenv, deadline)
 		// Who may not use it, or finds it dead, has an agent of their own.
 		if err == nil || !isAbsent(err) && !errors.Is(err, fs.ErrPermission) {
-			return conn, SystemTokenSocket, err
+			return conn, systemSocket(), err
 		}
 	}
 	if pathErr != nil {
@@ -42,7 +42,7 @@ func (c *Client) mayUseSystem() bool {
 	if c.o.Getenv(EnvSocket) != "" || holdsProfiles(c.o.Getenv) {
 		return false
 	}
-	info, err := os.Stat(SystemTokenSocket)
+	info, err := os.Stat(systemSocket())
 	return err == nil && info.Mode().Type() == fs.ModeSocket
 }
 
@@ -62,5 +62,5 @@ func (c *Client) SocketPath() (string, error) {
 			return own, nil
 		}
 	}
-	return SystemTokenSocket, nil
+	return systemSocket(), nil
 }

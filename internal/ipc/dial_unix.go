@@ -134,7 +134,7 @@ func checkListener(fd int, path string, getenv func(string) string) error {
 			return nil
 		}
 	}
-	if dir := filepath.Dir(filepath.Clean(path)); dir == SystemDir {
+	if dir := filepath.Dir(filepath.Clean(path)); dir == systemDir {
 		if peer.UID == 0 {
 			return nil
 		}

@@ -20,6 +20,10 @@ const SystemDir = "/run/csp-agent"
 // its group.
 const SystemTokenSocket = SystemDir + "/token.sock"
 
+var systemDir = SystemDir // tests move it
+
+func systemSocket() string { return filepath.Join(systemDir, filepath.Base(SystemTokenSocket)) }
+
 const (
 	socketFolder = "csp-agent"
 	socketName   = "agent.sock"

@@ -23,10 +23,7 @@ func (c *Client) start(path string, deadline time.Time) (*conn, error) {
 	if err := mayStart(path, c.o.Getenv); err != nil {
 		return nil, err
 	}
-	if limit := time.Now().Add(startWait); limit.Before(deadline) {
-		deadline = limit
-	}
-
+	limit := earlier(deadline, time.Now().Add(startWait))
 	lock, err := openStartLock(path, c.o.Getenv)
 	if err != nil {
 		return nil, &Error{Code: CodeAgent, Err: err, Hint: "see why with: csp-agent run",
@@ -38,7 +35,7 @@ func (c *Client) start(path string, deadline time.Time) (*conn, error) {
 		if conn, err := dial(path, c.o.Getenv, deadline); err == nil || !isAbsent(err) {
 			return conn, err
 		}
-		if !wait.until(deadline) {
+		if !wait.until(limit) {
 			return nil, c.notUp(path)
 		}
 	}
@@ -48,7 +45,7 @@ func (c *Client) start(path string, deadline time.Time) (*conn, error) {
 	}
 
 	var child *child
-	if !startUnit(path, c.o.Getenv, deadline) {
+	if !startUnit(path, c.o.Getenv, limit) {
 		if child, err = c.launch(path); err != nil {
 			return nil, err
 		}
@@ -63,12 +60,12 @@ func (c *Client) start(path string, deadline time.Time) (*conn, error) {
 			if how, ended := child.ended(); ended {
 				// Perhaps another agent was quicker: it answers soon.
 				child = nil
-				deadline = earlier(deadline, time.Now().Add(startWait/4))
+				limit = earlier(limit, time.Now().Add(startWait/4))
 				err = &Error{Code: CodeAgent, Message: "no agent answers at " + oneLine(path) + ": csp-agent ended at once (" + how + ")",
 					Hint: "see why with: csp-agent run"}
 			}
 		}
-		if !wait.until(deadline) {
+		if !wait.until(limit) {
 			if err != nil {
 				return nil, err
 			}
@@ -119,7 +116,13 @@ func findAgent(getenv func(string) string) string {
 			dirs = append(dirs, filepath.Dir(real))
 		}
 	}
-	for _, dir := range append(dirs, filepath.SplitList(getenv("PATH"))...) {
+	return findProgram(name, append(dirs, filepath.SplitList(getenv("PATH"))...))
+}
+
+// findProgram returns the first program of that name in absolute folders, or
+// "".
+func findProgram(name string, dirs []string) string {
+	for _, dir := range dirs {
 		if !filepath.IsAbs(dir) {
 			continue
 		}

@@ -5,7 +5,9 @@ package ipc
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -26,7 +28,7 @@ func mayStart(path string, getenv func(string) string) error {
 		}
 	}
 	dir := filepath.Dir(path)
-	if filepath.Clean(dir) == SystemDir {
+	if filepath.Clean(dir) == systemDir {
 		return fail("the socket is the system service's", "start that: systemctl start csp-agent")
 	}
 	if info, err := os.Lstat(dir); err == nil && (!info.IsDir() || !isOwner(info) || info.Mode().Perm()&0o022 != 0) {
@@ -130,7 +132,7 @@ func (c *child) release() {}
 
 // startUnit has the user's service manager start the agent's socket unit, if
 // one is installed for that path, and reports whether it did.
-func startUnit(path string, getenv func(string) string, deadline time.Time) bool {
+func startUnit(path string, getenv func(string) string, limit time.Time) bool {
 	runtime := runtimeDir(getenv)
 	if runtime == "" || path != filepath.Join(runtime, socketFolder, socketName) || !hasUnit(getenv) {
 		return false
@@ -139,22 +141,17 @@ func startUnit(path string, getenv func(string) string, deadline time.Time) bool
 	if info, err := os.Stat(filepath.Join(runtime, "systemd", "private")); err != nil || info.Mode().Type() != os.ModeSocket {
 		return false
 	}
-	exe := ""
-	for _, dir := range []string{"/usr/bin", "/bin"} {
-		if info, err := os.Stat(filepath.Join(dir, "systemctl")); err == nil && isExecutable(info) {
-			exe = filepath.Join(dir, "systemctl")
-			break
-		}
-	}
+	exe := findProgram("systemctl", filepath.SplitList(getenv("PATH")))
 	if exe == "" {
 		return false
 	}
-	env := append(keptEnv(os.Environ()), "XDG_RUNTIME_DIR="+runtime)
+	env := slices.DeleteFunc(keptEnv(os.Environ()), func(entry string) bool { return strings.HasPrefix(entry, "XDG_RUNTIME_DIR=") })
+	env = append(env, "XDG_RUNTIME_DIR="+runtime)
 	child, err := spawn(exe, []string{"systemctl", "--user", "start", "csp-agent.socket"}, env)
 	if err != nil {
 		return false
 	}
-	limit := deadline.Add(-startWait / 4) // leaves time to start one without it
+	limit = limit.Add(-startWait / 4) // leaves time to start one without it
 	var wait pause
 	for {
 		if how, ended := child.ended(); ended {
