@@ -1,0 +1,7 @@
+//go:build race
+
+package e2e_test
+
+// The agent and the simulator are built with the race detector if the tests
+// are.
+func init() { buildFlags = append(buildFlags, "-race") }
