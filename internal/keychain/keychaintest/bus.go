@@ -38,8 +38,10 @@ type Bus struct {
 	Address string // as in DBUS_SESSION_BUS_ADDRESS
 	Dir     string // its runtime directory; the socket in it is called bus
 
-	cmd  *exec.Cmd
-	stop sync.Once
+	program, config string
+
+	mu  sync.Mutex
+	cmd *exec.Cmd // nil: it does not run
 }
 
 // Activatable is a service that the bus starts when it is called.
@@ -74,7 +76,17 @@ func StartBus(t testing.TB, services ...Activatable) *Bus {
 	if err := os.WriteFile(config, fmt.Appendf(nil, busConfig, socket, more), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, "--config-file="+config, "--nofork", "--print-address")
+	b := &Bus{Address: "unix:path=" + socket, Dir: dir, program: program, config: config}
+	t.Cleanup(b.Kill)
+	b.Restart(t)
+	return b
+}
+
+// Restart starts the bus again at the same address, after a Kill.
+func (b *Bus) Restart(t testing.TB) {
+	t.Helper()
+	b.Kill()
+	cmd := exec.Command(b.program, "--config-file="+b.config, "--nofork", "--print-address")
 	dieWithParent(cmd)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -83,13 +95,13 @@ func StartBus(t testing.TB, services ...Activatable) *Bus {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	b := &Bus{Address: "unix:path=" + socket, Dir: dir, cmd: cmd}
-	t.Cleanup(b.Kill)
+	b.mu.Lock()
+	b.cmd = cmd
+	b.mu.Unlock()
 	// It prints the address once it listens.
 	if line, err := bufio.NewReader(out).ReadString('\n'); !strings.HasPrefix(line, "unix:") {
 		t.Fatalf("dbus-daemon said %q, %v", line, err)
 	}
-	return b
 }
 
 // Use makes the bus the session bus of this process until the test ends.
@@ -101,14 +113,14 @@ func (b *Bus) Use(t testing.TB) {
 
 // Kill ends the bus at once. All its connections break.
 func (b *Bus) Kill() {
-	b.stop.Do(func() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cmd != nil {
 		_ = b.cmd.Process.Kill()
 		_ = b.cmd.Wait()
-	})
+		b.cmd = nil
+	}
 }
-
-// PID is the process of the bus.
-func (b *Bus) PID() int { return b.cmd.Process.Pid }
 
 // connect returns a connection of its own to the bus.
 func (b *Bus) connect(t testing.TB) *dbus.Conn {

@@ -42,7 +42,7 @@ func (s *Service) export(t testing.TB) {
 			OpenSession: s.openSession, SearchItems: s.searchService, Unlock: s.unlock, ReadAlias: s.readAlias}},
 		{rootPath, propertiesIface, methods{"Get": s.serviceProperty}},
 	} {
-		if err := s.conn.ExportMethodTable(e.table, e.path, e.iface); err != nil {
+		if err := s.exportTable(e.table, e.path, e.iface); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -58,6 +58,14 @@ func (s *Service) export(t testing.TB) {
 			}
 		}
 	}
+}
+
+// exportTable keeps exports apart: godbus looks at its objects without a lock
+// when it adds one.
+func (s *Service) exportTable(table methods, path dbus.ObjectPath, iface string) error {
+	s.exporting.Lock()
+	defer s.exporting.Unlock()
+	return s.conn.ExportMethodTable(table, path, iface)
 }
 
 func (s *Service) collectionPath() dbus.ObjectPath {
@@ -104,7 +112,7 @@ func (s *Service) readAlias(string) (dbus.ObjectPath, *dbus.Error) {
 func (s *Service) openSession(string, dbus.Variant) (dbus.Variant, dbus.ObjectPath, *dbus.Error) {
 	s.enter(OpenSession)
 	path := s.nextPath("session")
-	err := s.conn.ExportMethodTable(methods{"Close": func() *dbus.Error { return nil }}, path, sessionIface)
+	err := s.exportTable(methods{"Close": func() *dbus.Error { return nil }}, path, sessionIface)
 	if err != nil {
 		return dbus.Variant{}, none, dbus.MakeFailedError(err)
 	}
@@ -165,7 +173,7 @@ func (s *Service) unlock(paths []dbus.ObjectPath) ([]dbus.ObjectPath, dbus.Objec
 		return paths, none, nil
 	}
 	prompt := s.nextPath("prompt")
-	err := s.conn.ExportMethodTable(methods{Prompt: func(string) *dbus.Error { return s.prompt(prompt, paths) }}, prompt, promptIface)
+	err := s.exportTable(methods{Prompt: func(string) *dbus.Error { return s.prompt(prompt, paths) }}, prompt, promptIface)
 	if err != nil {
 		return nil, none, dbus.MakeFailedError(err)
 	}
@@ -215,7 +223,7 @@ func (s *Service) createItem(properties map[string]dbus.Variant, secret wireSecr
 }
 
 func (s *Service) exportItem(id int) error {
-	return s.conn.ExportMethodTable(methods{
+	return s.exportTable(methods{
 		GetSecret: func(session dbus.ObjectPath) (wireSecret, *dbus.Error) { return s.getSecret(id, session) },
 		Delete:    func() (dbus.ObjectPath, *dbus.Error) { return s.deleteItem(id) },
 	}, s.itemPath(id), itemIface)

@@ -26,6 +26,8 @@ type Service struct {
 	conn *dbus.Conn
 	done chan struct{} // closed with the service
 
+	exporting sync.Mutex
+
 	mu         sync.Mutex
 	collection string // its name; empty: there is none
 	locked     bool
@@ -112,6 +114,20 @@ func (s *Service) Hang(method string) (release func()) {
 		s.On(method, nil)
 		close(gate)
 	})
+}
+
+// HangNext lets the next call of the method wait until release is called, and
+// no other.
+func (s *Service) HangNext(method string) (release func()) {
+	gate := make(chan struct{})
+	s.On(method, func() {
+		s.On(method, nil)
+		select {
+		case <-gate:
+		case <-s.done:
+		}
+	})
+	return sync.OnceFunc(func() { close(gate) })
 }
 
 // Die leaves the bus, also in the middle of a call.

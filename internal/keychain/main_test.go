@@ -1,0 +1,46 @@
+package keychain_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/cspctl/cspctl/internal/keychain"
+	"github.com/cspctl/cspctl/internal/provider"
+)
+
+// childEnv makes the test binary a process that reads one profile and prints
+// it.
+const childEnv = "KEYCHAIN_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	profile := os.Getenv(childEnv)
+	if profile == "" {
+		os.Exit(m.Run())
+	}
+	k := keychain.NewKeychain(keychain.WithService("cspctl-test"))
+	c, err := k.Get(context.Background(), profile, provider.NoPrompt)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Print(c.Origin, " ", c.Secret.Reveal())
+}
+
+// readInNewProcess reads a profile from the keychain in another process.
+func readInNewProcess(t *testing.T, profile string) string {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), childEnv+"="+profile)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return string(out)
+}
