@@ -4,17 +4,14 @@ package listen_test
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
-	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/ipc/listen"
 )
 
@@ -169,51 +166,6 @@ func TestWhatIsInTheWayStays(t *testing.T) {
 	}
 }
 
-func TestFolderMustBeTheAgentsAlone(t *testing.T) {
-	cases := map[string]struct {
-		make   func(dir string) error
-		shared bool
-		want   string // "" is fine
-	}{
-		"0700":                   {func(d string) error { return os.Mkdir(d, 0o700) }, false, ""},
-		"open to the group":      {func(d string) error { return mkdirMode(d, 0o710) }, false, "open to others"},
-		"readable":               {func(d string) error { return mkdirMode(d, 0o755) }, false, "open to others"},
-		"readable, shared":       {func(d string) error { return mkdirMode(d, 0o755) }, true, ""},
-		"writable, shared":       {func(d string) error { return mkdirMode(d, 0o775) }, true, "others may write"},
-		"sticky, shared":         {func(d string) error { return mkdirMode(d, 0o777|fs.ModeSticky) }, true, "others may write"},
-		"a link":                 {func(d string) error { return os.Symlink(os.TempDir(), d) }, true, "not a folder"},
-		"a file":                 {func(d string) error { return os.WriteFile(d, nil, 0o600) }, false, "not a folder"},
-		"somebody else's":        {chownedDir, false, "another user"},
-		"somebody else's shared": {chownedDir, true, "another user"},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			if strings.HasPrefix(name, "somebody") && os.Geteuid() != 0 {
-				t.Skip("needs root, to give a folder away")
-			}
-			dir := filepath.Join(folder(t), "d")
-			if err := c.make(dir); err != nil {
-				t.Fatal(err)
-			}
-			l, err := listen.Listen(listen.Options{Path: filepath.Join(dir, "agent.sock"), Shared: c.shared})
-			if err == nil {
-				defer func() { _ = l.Close() }()
-			}
-			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v, want %q", err, c.want)
-			}
-		})
-	}
-}
-
-func mkdirMode(dir string, mode fs.FileMode) error {
-	return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, mode))
-}
-
-func chownedDir(dir string) error {
-	return errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, nobody, nobody))
-}
-
 // T23: an agent that ends does not take its successor's socket away.
 func TestT23CloseLeavesASuccessorsSocket(t *testing.T) {
 	path := filepath.Join(folder(t), "agent.sock")
@@ -307,49 +259,4 @@ func TestT24KilledAgentIsReplaced(t *testing.T) {
 	}
 	serve(t, mustListen(t, listen.Options{Path: path}))
 	wantServed(t, path)
-}
-
-// T25: a path of the last length that fits works for both ends; one byte more
-// is an error with a type.
-func TestT25PathLimit(t *testing.T) {
-	limit := len(syscall.RawSockaddrUnix{}.Path) - 1
-	dir := folder(t)
-	const name = "/agent.sock"
-	for _, over := range []int{0, 1, 50} {
-		pad := limit - len(dir) - len(name) - len("/") + over
-		path := fmt.Sprintf("%s/%s%s", dir, strings.Repeat("x", pad), name)
-		l, err := listen.Listen(listen.Options{Path: path})
-		switch {
-		case over > 0 && !errors.Is(err, ipc.ErrPathTooLong):
-			t.Errorf("%d bytes: got %v", len(path), err)
-		case over == 0 && err != nil:
-			t.Errorf("%d bytes: got %v", len(path), err)
-		case over == 0:
-			serve(t, l)
-			wantServed(t, path)
-		}
-		if _, err := get(path, "/x"); over > 0 && !errors.Is(err, ipc.ErrPathTooLong) {
-			t.Errorf("client, %d bytes: got %v", len(path), err)
-		}
-	}
-	for _, path := range []string{"agent.sock", "./agent.sock", "@abstract", "", "/a\x00b"} {
-		if l, err := listen.Listen(listen.Options{Path: path}); err == nil {
-			_ = l.Close()
-			t.Errorf("%q was accepted", path)
-		}
-	}
-}
-
-// T26: a runtime directory that is removed at logout takes the socket along;
-// the agent can tell.
-func TestT26FolderRemoved(t *testing.T) {
-	dir := filepath.Join(folder(t), "run")
-	l := mustListen(t, listen.Options{Path: filepath.Join(dir, "agent.sock")})
-	if err := os.RemoveAll(dir); err != nil {
-		t.Fatal(err)
-	}
-	if l.StillOurs() {
-		t.Error("it does not notice")
-	}
-	mustListen(t, listen.Options{Path: filepath.Join(dir, "agent.sock")})
 }
