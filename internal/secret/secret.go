@@ -9,7 +9,6 @@
 package secret
 
 import (
-	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
 	"log/slog"
@@ -54,10 +53,6 @@ func (t Text) Len() int { return len(t.Reveal()) }
 func (t Text) Equal(o Text) bool {
 	return subtle.ConstantTimeCompare([]byte(t.Reveal()), []byte(o.Reveal())) == 1
 }
-
-// Sum256 returns the SHA-256 of the secret, to tell two secrets apart in
-// memory without keeping either. It must not be written anywhere.
-func (t Text) Sum256() [sha256.Size]byte { return sha256.Sum256([]byte(t.Reveal())) }
 
 // String implements fmt.Stringer.
 func (t Text) String() string {
