@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -13,6 +14,7 @@ var denied = map[string]string{
 	"net/http":      "more than doubles the time of a start",
 	"net/textproto": "the client of the socket reads HTTP by itself",
 	"crypto/tls":    "only csp-agent talks to servers",
+	"crypto/sha256": "the hashes of the standard library come with a dozen packages to start",
 	"crypto/x509":   "only csp-agent talks to servers",
 	"os/user":       "brings cgo and the name services",
 	"text/template": "keeps the linker from dropping unused methods",
@@ -66,5 +68,23 @@ func TestWhatIsLinked(t *testing.T) {
 				t.Errorf("%s links net: it costs an eighth of an empty program's time", goos)
 			}
 		}
+	}
+}
+
+// The size is most of what a start costs: pages are read as they are touched.
+func TestSizeOfTheReleasedBinary(t *testing.T) {
+	const most = 4 << 20
+	out := filepath.Join(t.TempDir(), "cspctl")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, ".")
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")
+	if b, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, b)
+	}
+	info, err := os.Stat(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > most {
+		t.Errorf("%d bytes, and %d are the most", info.Size(), most)
 	}
 }
