@@ -167,7 +167,7 @@ func (a *app) confirm(question, flag string) (bool, error) {
 	if err != nil {
 		return false, noTerminal
 	}
-	defer tty.Close()
+	defer func() { _ = tty.Close() }()
 	yes, err := tty.Confirm(question)
 	if err != nil {
 		return false, failed(ipc.CodeInternal, reason(err), "")

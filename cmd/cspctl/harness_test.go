@@ -42,7 +42,7 @@ func newAgent(t *testing.T) *fakeAgent {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	f := &fakeAgent{t: t, socket: filepath.Join(dir, "agent.sock"), mux: http.NewServeMux(), bodies: map[string]string{}, version: ipc.Version}
-	l, err := net.Listen("unix", f.socket)
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", f.socket)
 	if err != nil {
 		t.Fatal(err)
 	}

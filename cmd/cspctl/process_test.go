@@ -47,7 +47,7 @@ func TestP3RealStdoutThatCantBeWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = r.Close()
-	defer w.Close()
+	defer func() { _ = w.Close() }()
 	cmd, errs := process(t, f, "cspctl", "token")
 	cmd.Stdout = w
 	if code := exitOf(t, cmd.Run()); code != 1 || !strings.Contains(errs.String(), "can't write to stdout: broken pipe") {

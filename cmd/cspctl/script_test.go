@@ -1,12 +1,8 @@
 package main
 
 import (
-	"errors"
-	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -19,32 +15,13 @@ func TestMain(m *testing.M) {
 }
 
 // The scripts of testdata read like a session in a shell. No agent runs in
-// them, and none is started.
+// them, and none is started: those with the real agent are in the folder e2e.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CSPCTL_AUTOSTART", "0")
-			return home(e)
-		},
-	})
-}
-
-// The scripts of testdata/whole run with the real agent and the simulator.
-func TestWholeProduct(t *testing.T) {
-	if found, _ := filepath.Glob("testdata/whole/*.txtar"); len(found) == 0 {
-		t.Skip("testdata/whole has no scripts")
-	}
-	bin := t.TempDir()
-	for _, name := range []string{"csp-agent", "csp-sim"} {
-		build(t, bin, name)
-	}
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/whole",
-		RequireExplicitExec: true,
-		Setup: func(e *testscript.Env) error {
-			e.Setenv("PATH", bin+string(filepath.ListSeparator)+e.Getenv("PATH"))
 			return home(e)
 		},
 	})
@@ -66,19 +43,4 @@ func home(e *testscript.Env) error {
 		e.Setenv(name, "")
 	}
 	return os.Mkdir(dir, 0o700)
-}
-
-// build builds one of the product's other commands into dir.
-func build(t *testing.T, dir, name string) {
-	t.Helper()
-	if _, err := os.Stat(filepath.Join("..", name, "main.go")); errors.Is(err, fs.ErrNotExist) {
-		return
-	}
-	out := filepath.Join(dir, name)
-	if runtime.GOOS == "windows" {
-		out += ".exe"
-	}
-	if b, err := exec.CommandContext(t.Context(), "go", "build", "-o", out, "../"+name).CombinedOutput(); err != nil {
-		t.Fatalf("building %s: %v\n%s", name, err, b)
-	}
 }

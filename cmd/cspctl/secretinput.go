@@ -33,7 +33,7 @@ func (a *app) readSecret(path, what, profile string) (secret.Wire, error) {
 		if err != nil {
 			return secret.Wire{}, usage("there is no terminal to ask for the "+what+" on", "add --token-file FILE, or --token-file - for stdin")
 		}
-		defer tty.Close()
+		defer func() { _ = tty.Close() }()
 		if text, err = tty.Secret(what+" for profile "+profile+": ", maxInput); err != nil {
 			return secret.Wire{}, failed(ipc.CodeInternal, reason(err), "")
 		}
@@ -70,7 +70,7 @@ func readSmall(path, flag string) (string, error) {
 	if err != nil {
 		return "", usage("can't read the file of "+flag+": "+reason(err), "")
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	return readAll(f, "the file of "+flag)
 }
 

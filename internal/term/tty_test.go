@@ -141,7 +141,7 @@ func TestQuestionOnATerminalThatGoesAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	go func() {
 		_, _ = p.Read(make([]byte, 64)) // the prompt: the question is asked
 		_ = p.Close()
@@ -157,7 +157,7 @@ func TestIsTerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer null.Close()
+	defer func() { _ = null.Close() }()
 	if !IsTerminal(tty.in) || IsTerminal(null) {
 		t.Error("a terminal is not told from another device")
 	}
