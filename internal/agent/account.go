@@ -3,144 +3,170 @@ package agent
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/provider"
 	"github.com/cspctl/cspctl/internal/secret"
 )
 
-// account is what the agent holds in memory for one profile.
+// account is what the agent holds in memory for the secret of one profile. It
+// hangs from the profile's Record, which gets another one when the secret is
+// replaced, removed or renamed.
 type account struct {
-	name string
+	name string // the profile's
 
-	// turn holds one token: whoever takes it may exchange the secret. There is
-	// one exchange under way for each profile, whatever it is for.
+	// turn holds one token: whoever takes it may exchange the secret, or put
+	// another account in this one's place. So there is one exchange under way
+	// for each profile, whatever it is for, and none while its secret changes.
 	turn chan struct{}
 
-	// change serialises login, logout, rename and removal. It may be held
-	// across the store and is never taken for a token.
-	change chan struct{}
+	mu       sync.Mutex // held for moments only
+	slots    map[key]*slot
+	trouble  *trouble // of the profile's own exchange, which speaks for all
+	passcode bool     // an exchange takes a passcode: it can't be renewed ahead
+	// interrupt ends the exchange under way; nil if there is none. ending says
+	// that no other may begin: the secret is about to be thrown away.
+	interrupt context.CancelCauseFunc
+	ending    bool
 
-	mu           sync.Mutex // held for moments only
-	generation   uint64     // rises when the secret changes; older answers are dropped
-	slots        map[key]*slot
-	trouble      *trouble // of the plain exchange, which speaks for all
-	passcode     bool     // the plain exchange is refused for want of a passcode
-	lastExchange Instant  // when the last one was sent
-	exchanged    bool     // there was one
+	// The rest is for people who look at the status.
 	lastError    *ipc.Error
+	lastExchange Instant // when it was sent
 	exchanges    int64
 	hits         int64
 }
 
 // slot is one cached token with what is under way for it.
 type slot struct {
-	up     provider.Request // what goes to the server, but for a passcode
-	entry  *entry
-	usage  usage
-	looked time.Duration // boot time at which Run looks at it again
+	up    provider.Request // what goes to the server, but for a passcode
+	entry *entry
+	last  *entry // what the last exchange gave, in the cache or not
+	usage usage
 	// running has begun its exchange; queued waits for its turn. A caller who
 	// wants a fresh token can join only queued: running may have been answered
 	// before that caller asked.
 	running, queued *flight
 	trouble         *trouble // of an exchange with its own scope, held against that scope alone
+	looked          Instant  // when Run looks at it again, at the latest
 }
 
 // maxSlots bounds the scopes that are cached for one profile.
 const maxSlots = 64
 
-func newAccount(name string) *account {
-	acct := &account{
-		name:   name,
-		turn:   make(chan struct{}, 1),
-		change: make(chan struct{}, 1),
-		slots:  map[key]*slot{},
-	}
+// newAccount makes the account of a profile, with the refusal that was
+// remembered for its secret, if any.
+func newAccount(name string, r *Refusal, now Instant) *account {
+	acct := &account{name: name, turn: make(chan struct{}, 1), slots: map[key]*slot{}}
 	acct.turn <- struct{}{}
-	acct.change <- struct{}{}
+	if r != nil {
+		acct.trouble = r.trouble(now)
+		acct.passcode = acct.trouble.class == provider.PasscodeNeeded
+		acct.lastError = r.Error
+	}
 	return acct
 }
 
-// slot returns the slot of a request, and makes room for it by dropping the one that
-// was asked for least recently. The caller holds mu.
-func (acct *account) slot(up provider.Request) *slot {
+// slot returns the slot of a request. It makes room by dropping the one that
+// was asked for least recently, and fails if an exchange is under way for each
+// of them. The caller holds mu.
+func (acct *account) slot(up provider.Request) (*slot, *ipc.Error) {
 	k := keyOf(up)
-	s := acct.slots[k]
-	if s != nil {
-		return s
+	if s := acct.slots[k]; s != nil {
+		return s, nil
 	}
 	if len(acct.slots) >= maxSlots {
 		var oldest key
 		var found *slot
 		for k, s := range acct.slots {
-			if s.running == nil && s.queued == nil && (found == nil || s.usage.lastAsked.Boot < found.usage.lastAsked.Boot) {
+			if s.idle() && (found == nil || s.usage.lastAsked.Boot < found.usage.lastAsked.Boot) {
 				oldest, found = k, s
 			}
 		}
-		if found != nil {
-			delete(acct.slots, oldest)
+		if found == nil {
+			return nil, errorf(ipc.CodeBusy, "try again", "too many scopes of profile %s are being asked for at once", acct.name)
 		}
+		delete(acct.slots, oldest)
 	}
 	up.Passcode = secret.Text{}
-	s = &slot{up: up}
+	s := &slot{up: up}
 	acct.slots[k] = s
-	return s
+	return s, nil
 }
 
-// forget drops every token and every memory of failures, and makes the answers
-// of exchanges under way count for nothing. keep, which may be nil, becomes
-// the token of the request up.
-func (acct *account) forget(keep *entry, up provider.Request) {
+func (s *slot) idle() bool { return s.running == nil && s.queued == nil }
+
+// receive puts the answer of an exchange into the cache, and returns it with
+// the life that it is believed to have. replace says that the answer counts
+// even where what is cached would live longer. It fails where the answer is a
+// token that has come to its end.
+func (s *slot) receive(e *entry, replace bool, now Instant) (*entry, error) {
+	old := s.entry
+	same := old != nil && old.access.Equal(e.access)
+	if same && !e.unknown {
+		var err error
+		if e, err = e.again(old, now); err != nil {
+			return nil, err
+		}
+	}
+	s.last = e
+	switch {
+	case e.unknown && replace:
+		s.entry = nil
+	case e.unknown:
+	case replace, same, old == nil, old.left(now) <= e.left(now):
+		s.entry = e
+	}
+	return e, nil
+}
+
+// wipe drops every token. The caller holds the turn.
+func (acct *account) wipe() {
 	acct.mu.Lock()
 	defer acct.mu.Unlock()
-	acct.generation++
-	acct.slots = map[key]*slot{}
-	acct.trouble, acct.lastError, acct.passcode = nil, nil, false
-	if keep != nil {
-		acct.slot(up).entry = keep
-		acct.lastExchange, acct.exchanged = keep.obtained, true
+	for _, s := range acct.slots {
+		s.entry, s.last = nil, nil
 	}
 }
 
-// take waits for a turn or for the change lock until ctx ends.
-func take(ctx context.Context, c chan struct{}) error {
-	select {
-	case <-c:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+// stop ends the exchange under way, if there is one, and keeps others from
+// beginning until on is called: whatever the server answers now, nobody will
+// want it. Those who wait for an answer look again.
+func (acct *account) stop() {
+	acct.mu.Lock()
+	defer acct.mu.Unlock()
+	acct.ending = true
+	if acct.interrupt != nil {
+		acct.interrupt(errAgain)
 	}
 }
 
-// flight is one exchange, from the moment somebody wants it. Its result is
-// read after done is closed.
-type flight struct {
-	done       chan struct{}
-	hurry      chan struct{} // somebody waits now: no pause
-	pause      time.Duration // before it begins
-	background bool          // nobody waits for it
-	prompt     bool          // somebody who can answer a keychain's dialog does
-
-	entry *entry
-	err   error // *ipc.Error, or errSuperseded
+func (acct *account) on() {
+	acct.mu.Lock()
+	defer acct.mu.Unlock()
+	acct.ending = false
 }
 
-func newFlight(background bool) *flight {
-	return &flight{done: make(chan struct{}), hurry: make(chan struct{}, 1), background: background}
-}
-
-// join is called by whoever is going to wait for the flight. The caller holds
-// the account's mu.
-func (f *flight) join(interactive bool) *flight {
-	f.prompt = f.prompt || interactive
-	select {
-	case f.hurry <- struct{}{}:
-	default:
+// inherit takes over what people count from the account that was there before.
+func (acct *account) inherit(old *account) {
+	old.mu.Lock()
+	exchanges, hits, last := old.exchanges, old.hits, old.lastExchange
+	old.mu.Unlock()
+	acct.mu.Lock()
+	defer acct.mu.Unlock()
+	acct.exchanges += exchanges
+	acct.hits += hits
+	if acct.lastExchange == (Instant{}) {
+		acct.lastExchange = last
 	}
-	return f
 }
 
-// flightTime bounds an exchange with all its retries and the reading of the
-// secret. It is the exchange's own: no caller's deadline shortens it.
-const flightTime = 30 * time.Second
+// blocked returns the error that answers a call for the slot at now, or nil if
+// it may go upstream. The caller holds mu.
+func (acct *account) blocked(s *slot, now Instant, fresh, background bool) error {
+	for _, t := range []*trouble{acct.trouble, s.trouble} {
+		if e := t.blocks(now, fresh, background); e != nil {
+			return e
+		}
+	}
+	return nil
+}

@@ -8,6 +8,10 @@
 // their own deadline, so a caller that gives up fails nobody else. [Agent.Run]
 // renews the tokens of profiles in use before they run out.
 //
+// Each profile has an account: its cache, and what is under way for it. Where
+// the secret is replaced or moved, the profile gets another account in the same
+// step, and what belongs to the old one is never seen again.
+//
 // The package speaks no protocol and opens no file: providers, stores, the
 // state file and the clock are given to [New].
 package agent
@@ -40,7 +44,8 @@ type Provider interface {
 }
 
 // Store keeps secrets, one for each profile. Its methods are bounded in time,
-// and return provider.ErrNoSecret or *provider.StoreError.
+// and return provider.ErrNoSecret or *provider.StoreError. A Put or Delete
+// that fails leaves what was there.
 type Store interface {
 	Get(ctx context.Context, profile string, p provider.Prompt) (provider.Credential, error)
 	Put(ctx context.Context, profile string, c provider.Credential, p provider.Prompt) error
@@ -74,22 +79,23 @@ type Agent struct {
 	Options
 	started Instant
 	mono    time.Time // taken with started; see awake
+	state   *state
 
-	state    *state
-	renaming sync.Mutex
-
-	mu       sync.Mutex
-	accounts map[string]*account
-	asleep   time.Duration // how long the machine has slept since the start
+	sleep sleep
 
 	ctx    context.Context // ends all exchanges
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // exchanges and renewals under way
-	wake   chan struct{}  // tells Run that the next renewal may be earlier
+	wake   chan struct{} // tells Run that the next renewal may be earlier
+
+	mu      sync.Mutex // held for moments, and never for a token in the cache
+	closed  bool
+	work    sync.WaitGroup           // exchanges under way
+	changes map[string]chan struct{} // by profile: one change at a time; see lock
 }
 
 // New makes an agent and reads its state. A state file that cannot be used
-// does not keep the agent from running: every call that needs it says so.
+// does not keep the agent from running: every call that needs it says so, and
+// tries again.
 func New(o Options) (*Agent, error) {
 	if o.State == nil || o.Clock == nil || len(o.Providers) == 0 || len(o.Stores) == 0 {
 		return nil, fmt.Errorf("agent: options are missing")
@@ -98,77 +104,62 @@ func New(o Options) (*Agent, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &Agent{
-		Options:  o,
-		started:  o.Clock.Now(),
-		mono:     time.Now(),
-		state:    openState(o.State),
-		accounts: map[string]*account{},
-		wake:     make(chan struct{}, 1),
+		Options: o,
+		started: o.Clock.Now(),
+		mono:    time.Now(),
+		state:   &state{file: o.State, clock: o.Clock},
+		wake:    make(chan struct{}, 1),
+		changes: map[string]chan struct{}{},
 	}
-	if a.state.err != nil {
-		o.Log.Error("the state file cannot be used", "path", o.State.Path(), "err", a.state.err)
+	a.sleep.seen = a.started
+	if _, bad := a.state.load(); bad != nil {
+		o.Log.Error("the state file cannot be used", "path", o.State.Path(), "err", bad)
 	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
-	for name, rec := range a.state.Profiles {
-		if rec.Refusal != nil && rec.Refusal.Error != nil {
-			a.account(name).recall(rec.Refusal, a.started)
-		}
-	}
 	return a, nil
 }
 
-// Close ends every exchange and waits for them.
+// Close ends every exchange and waits for them. Calls that come later are
+// answered with an error, unless the cache has what they ask for.
 func (a *Agent) Close() {
+	a.mu.Lock()
+	a.closed = true
+	a.mu.Unlock()
 	a.cancel()
-	a.wg.Wait()
+	a.work.Wait()
 }
 
-// account returns the account of a profile, which need not exist.
-func (a *Agent) account(name string) *account {
+// spawn runs f on its own goroutine, which Close waits for. It returns false,
+// and does nothing, once the agent is closed.
+func (a *Agent) spawn(f func()) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	acct := a.accounts[name]
-	if acct == nil {
-		acct = newAccount(name)
-		a.accounts[name] = acct
+	if a.closed {
+		return false
 	}
-	return acct
+	a.work.Go(f)
+	return true
 }
 
-// find returns the account and settings of a profile; an empty name means the
-// default one.
-func (a *Agent) find(name string) (*account, Record, *ipc.Error) {
+// find returns the settings of a profile; an empty name means the default one.
+func (a *Agent) find(name string) (Record, *ipc.Error) {
 	if name != "" {
-		if err := ipc.CheckName(name); err != nil {
-			return nil, Record{}, err
+		if bad := ipc.CheckName(name); bad != nil {
+			return Record{}, bad
 		}
 	}
-	name, rec, err := a.state.get(name)
-	if err != nil {
-		return nil, Record{}, err
-	}
-	return a.account(name), rec, nil
+	return a.state.get(name)
 }
 
-// awake drops idle connections if the machine has slept since the last call:
-// their other ends may be gone, and a request on one would hang (the timers
-// behind mono stand still in suspend, the boot clock does not). It reports
-// whether it did.
-func (a *Agent) awake(now Instant) bool {
-	asleep := a.started.Since(now) - time.Since(a.mono)
-	a.mu.Lock()
-	slept := asleep-a.asleep > suspendNoticed
-	if slept {
-		a.asleep = asleep
+// take waits for a turn or for a lock until ctx ends.
+func take(ctx context.Context, c chan struct{}) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	a.mu.Unlock()
-	if slept {
-		a.Log.Info("the machine has slept; dropping idle connections")
-		for _, p := range a.Providers {
-			p.CloseIdle()
-		}
+	select {
+	case <-c:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	return slept
 }
-
-const suspendNoticed = 5 * time.Second

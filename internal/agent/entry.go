@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -14,56 +15,132 @@ type key struct {
 	resourceScope string
 }
 
-// entry is a cached token. It is never changed once it is in the cache.
-type entry struct {
-	life
-	access, id   secret.Text
-	scope        string        // as the server said
-	unknown      bool          // its life is not known: handed to those who waited, not cached
-	idShorter    time.Duration // how much earlier than the access token the ID token expires
-	claimsExpiry bool          // the end comes from the token's own exp claim
-	jitter       time.Duration // renewal begins this much earlier, so that profiles spread out
+// ask is what a caller wants of a token.
+type ask struct {
+	id   bool          // the ID token, not the access token
+	need time.Duration // the life that it must have left; 0: the floor
 }
 
-func newEntry(t provider.Token, l life, unknown bool) *entry {
-	e := &entry{life: l, access: t.Access, id: t.ID, scope: t.Scope, unknown: unknown,
-		claimsExpiry: !t.ExpiresAt.IsZero() && !t.ServerTime.IsZero()}
-	if c, err := provider.ReadClaims(t.ID.Reveal()); err == nil && !t.ExpiresAt.IsZero() && !c.ExpiresAt.IsZero() {
-		e.idShorter = max(0, t.ExpiresAt.Sub(c.ExpiresAt))
+// entry is an answer of the server. It is never changed once others can see it.
+type entry struct {
+	life       // of the access token
+	access, id secret.Text
+	scope      string        // as the server said
+	unknown    bool          // its life is not known: handed to those who waited, not cached
+	gave       time.Duration // the life that it had left when it came in
+	gone       Instant       // when it is dead, even if its life began as late as could be
+	idLess     time.Duration // how much earlier than the access token the ID token ends
+	jitter     time.Duration // renewal begins this much earlier, so that profiles spread out
+	expires    bool          // it has the claim exp,
+	claimed    bool          // and Date told how far away that is
+}
+
+// newEntry makes an entry of the answer that came in at now to a request sent
+// at sent. It fails if the token is of no use to anybody.
+func newEntry(t provider.Token, sent, now Instant) (*entry, error) {
+	e := &entry{access: t.Access, id: t.ID, scope: t.Scope, expires: !t.ExpiresAt.IsZero()}
+	e.claimed = e.expires && !t.ServerTime.IsZero()
+	l, err := lifeOf(t, sent)
+	switch {
+	case errors.Is(err, errNoLife):
+		e.unknown, e.obtained = true, sent
+		return e, nil
+	case err != nil:
+		return nil, useless(err)
 	}
+	e.believe(l, now)
+	e.gone = now.Add(l.total)
+	e.idLess = idLess(t, l)
+	return e, nil
+}
+
+func useless(err error) error {
+	return &provider.Error{Class: provider.Transient, Message: err.Error(), Err: err,
+		Hint: "check the clocks of the server and of whatever stands between"}
+}
+
+// believe sets the life of an entry that nobody else has seen yet.
+func (e *entry) believe(l life, now Instant) {
+	e.life = l
+	e.gave = l.left(now)
 	if spread := min(l.total/20, 30*time.Second); spread > 0 {
 		e.jitter = rand.N(spread)
 	}
-	return e
 }
 
-// again is the life of a token that the server handed out before. An opaque
-// token whose answer states a full life each time is not believed: it expires
-// when the first answer said, as long as that is still ahead.
-func (e *entry) again(first life, now Instant) life {
-	l := e.life
-	if left := first.left(now); !e.claimsExpiry && left > 0 && left < l.left(now) {
-		l.end, l.total = first.end, left
+// idLess is how much earlier than an access token of life l the ID token of
+// the same answer ends.
+func idLess(t provider.Token, l life) time.Duration {
+	c, err := provider.ReadClaims(t.ID.Reveal())
+	if err != nil || c.ExpiresAt.IsZero() {
+		return 0
 	}
-	return l
+	if !t.ExpiresAt.IsZero() { // both by the server's clock
+		return min(max(0, t.ExpiresAt.Sub(c.ExpiresAt)), l.total)
+	}
+	id, err := lifeOf(provider.Token{IssuedAt: c.IssuedAt, ExpiresAt: c.ExpiresAt, ServerTime: t.ServerTime}, l.obtained)
+	if err != nil {
+		return l.total
+	}
+	return max(0, l.total-id.total)
 }
 
-// good reports whether the token may be handed out at now with at least need
-// left; a need of 0 means the floor.
-func (e *entry) good(now Instant, need time.Duration) bool {
+// again is e, an answer with the same token as old, with the life that it is
+// believed to have. Where the answer's end is not that of the claims by the
+// server's own clock, a full life stated each time is not believed: the token
+// ends when the first answer said. It fails at that end, but for an opaque
+// token that is still handed out when it must be dead: the server extends it.
+func (e *entry) again(old *entry, now Instant) (*entry, error) {
+	if e.claimed {
+		return e, nil
+	}
+	n := *e
+	n.gone = old.gone
+	left := old.left(now)
+	switch {
+	case left <= 0 && (e.expires || old.gone.Boot > now.Boot):
+		return nil, useless(errBornDead)
+	case left <= 0:
+		return e, nil
+	case left < e.left(now):
+		n.believe(life{obtained: e.obtained, end: old.end, total: left}, now)
+	}
+	return &n, nil
+}
+
+// good reports whether the token may be handed out at now to a caller who asks
+// for q.
+func (e *entry) good(now Instant, q ask) bool {
 	if e == nil || e.unknown {
 		return false
 	}
 	left := e.left(now)
-	return left > 0 && left >= e.required(need)
+	return left > 0 && left >= e.required(q)
 }
 
-// required is the life that a caller who asked for need must be given.
-func (e *entry) required(need time.Duration) time.Duration {
-	if need > 0 {
-		return need
+// required is the life that the access token must have left for a caller who
+// asks for q: where that is the ID token, it may have to live longer than
+// what is handed out.
+func (e *entry) required(q ask) time.Duration {
+	l, less := e.life, time.Duration(0)
+	if q.id {
+		less = e.idLess
+		l.total -= less
 	}
-	return e.floor()
+	if q.need > 0 {
+		return q.need + less
+	}
+	return max(l.floor(), 1) + less
+}
+
+// wanted is what a caller asks for beyond the default: 0 if nothing.
+func (e *entry) wanted(q ask) time.Duration {
+	switch {
+	case e != nil && (q.need > 0 || q.id && e.idLess > 0):
+		return e.required(q)
+	default:
+		return q.need
+	}
 }
 
 // usage is how a cached token is asked for.
@@ -74,10 +151,10 @@ type usage struct {
 	wantedAt  Instant
 }
 
-func (u *usage) note(now Instant, need time.Duration) {
+func (u *usage) note(now Instant, wanted time.Duration) {
 	u.asked, u.lastAsked = true, now
-	if need > 0 && (need >= u.wanted || u.wanted > 0 && u.wantedAt.Since(now) > maxWantedAge) {
-		u.wanted, u.wantedAt = need, now
+	if wanted > 0 && wanted >= u.wantedNow(now) {
+		u.wanted, u.wantedAt = wanted, now
 	}
 }
 
@@ -89,15 +166,4 @@ func (u *usage) wantedNow(now Instant) time.Duration {
 		return u.wanted
 	}
 	return 0
-}
-
-// renewalIn says how long to wait until the token is to be renewed ahead, and
-// false if nobody asked for it within its last life. lastExchange is when the
-// profile's last exchange was sent.
-func (e *entry) renewalIn(now, lastExchange Instant, u *usage) (time.Duration, bool) {
-	if e == nil || e.unknown || !u.asked || u.lastAsked.Since(now) >= e.total {
-		return 0, false
-	}
-	in := e.left(now) - e.renewAt(u.wantedNow(now)) - e.jitter
-	return max(in, e.minInterval()-lastExchange.Since(now), 0), true
 }

@@ -11,70 +11,39 @@ import (
 	"github.com/cspctl/cspctl/internal/provider"
 )
 
-// launch starts a flight that others may join. The caller holds acct.mu.
-func (a *Agent) launch(acct *account, s *slot, f *flight, rec Record) {
-	s.queued = f
-	a.start(acct, s, f, rec, s.up)
-}
-
-// start starts a flight; s is nil for an exchange that nobody else may join.
-// The caller holds acct.mu.
-func (a *Agent) start(acct *account, s *slot, f *flight, rec Record, up provider.Request) {
-	generation := acct.generation
-	a.wg.Go(func() {
-		f.entry, f.err = a.fly(acct, s, f, rec, up, generation)
-		acct.mu.Lock()
-		if s != nil && s.running == f {
-			s.running = nil
-		}
-		if s != nil && s.queued == f {
-			s.queued = nil
-		}
-		acct.mu.Unlock()
-		close(f.done)
-		a.rouse()
-	})
-}
-
-// fly waits for the profile's turn, reads the secret, exchanges it, and puts
-// the outcome on record.
-func (a *Agent) fly(acct *account, s *slot, f *flight, rec Record, up provider.Request, generation uint64) (*entry, error) {
-	ctx, cancel := context.WithTimeout(a.ctx, flightTime)
+// credential reads the secret of a profile, and refuses it unless it is bound
+// to exactly what the profile says.
+func (a *Agent) credential(ctx context.Context, profile string, rec Record, p provider.Prompt) (provider.Credential, error) {
+	store := a.Stores[rec.Store]
+	if store == nil {
+		return provider.Credential{}, &storeFailure{errorf(ipc.CodeStoreAbsent, "cspctl login "+profile, "there is no store %s", rec.Store)}
+	}
+	ctx, cancel := context.WithTimeout(ctx, flightTime)
 	defer cancel()
-	select {
-	case <-time.After(f.pause):
-	case <-f.hurry:
-	case <-ctx.Done():
+	cred, err := store.Get(ctx, profile, p)
+	if errors.Is(err, provider.ErrNoSecret) && rec.Store == provider.Memory {
+		err = errorf(ipc.CodeNotLoggedIn, "cspctl login "+profile,
+			"the secret of profile %s was in the agent's memory, which a restart empties", profile)
 	}
-	if err := take(ctx, acct.turn); err != nil {
-		return nil, wireError(err, acct.name)
+	if err == nil {
+		if field := rec.binding().differs(cred.Binding); field != "" {
+			err = errorf(ipc.CodeNotLoggedIn, "cspctl login "+profile,
+				"the %s of profile %s is not the one that its secret was stored for", field, profile)
+		}
 	}
-	defer func() { acct.turn <- struct{}{} }()
-
-	acct.mu.Lock()
-	if acct.generation != generation {
-		acct.mu.Unlock()
-		return nil, errSuperseded
-	}
-	if s != nil {
-		s.running, s.queued = f, nil
-	}
-	prompt := provider.Prompt(f.prompt)
-	acct.mu.Unlock()
-
-	cred, err := a.credential(ctx, acct.name, rec, prompt)
 	if err != nil {
-		return nil, a.storeFailed(acct, err, generation)
+		return provider.Credential{}, &storeFailure{err}
 	}
-	if prompt == provider.MayPrompt {
-		// The person may have taken long; the server gets its own time.
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(a.ctx, flightTime)
-		defer cancel()
-	}
-	e, err := a.exchange(ctx, acct, rec.Provider, cred, up)
-	return a.landed(acct, s, rec, up, generation, e, err)
+	cred.CA = []byte(rec.CA)
+	return cred, nil
 }
+
+// storeFailure is a secret that could not be read, or is not for this profile:
+// the server was not asked.
+type storeFailure struct{ err error }
+
+func (e *storeFailure) Error() string { return e.err.Error() }
+func (e *storeFailure) Unwrap() error { return e.err }
 
 // exchange asks the server, again where the trouble is likely to pass.
 func (a *Agent) exchange(ctx context.Context, acct *account, name string, cred provider.Credential, up provider.Request) (*entry, error) {
@@ -82,7 +51,8 @@ func (a *Agent) exchange(ctx context.Context, acct *account, name string, cred p
 	if p == nil {
 		return nil, errorf(ipc.CodeBadRequest, "log in again with one of the providers that this version has", "there is no provider %s", name)
 	}
-	a.awake(a.Clock.Now())
+	ctx, cancel := context.WithTimeout(ctx, flightTime)
+	defer cancel()
 	tries := uint(4)
 	if !up.Passcode.IsZero() {
 		tries = 1 // it is good for one try
@@ -91,13 +61,18 @@ func (a *Agent) exchange(ctx context.Context, acct *account, name string, cred p
 	wait.InitialInterval, wait.Multiplier, wait.MaxInterval = 300*time.Millisecond, 2.5, 5*time.Second
 	try := func() (*entry, error) {
 		sent := a.Clock.Now()
+		a.awake(sent)
 		acct.mu.Lock()
-		acct.lastExchange, acct.exchanged = sent, true
+		acct.lastExchange = sent
 		acct.exchanges++
 		acct.mu.Unlock()
 		t, err := p.Exchange(ctx, cred, up)
 		if err == nil {
-			return a.accept(t, sent)
+			e, err := newEntry(t, sent, a.Clock.Now())
+			if err != nil {
+				return nil, backoff.Permanent(err) // it will hardly do better in a moment
+			}
+			return e, nil
 		}
 		e, ok := provider.AsError(err)
 		switch {
@@ -109,9 +84,8 @@ func (a *Agent) exchange(ctx context.Context, acct *account, name string, cred p
 		}
 		return nil, err
 	}
-	deadline, _ := ctx.Deadline()
 	e, err := backoff.Retry(ctx, try, backoff.WithBackOff(wait), backoff.WithMaxTries(tries),
-		backoff.WithMaxElapsedTime(time.Until(deadline)))
+		backoff.WithMaxElapsedTime(flightTime))
 	if err == nil {
 		return e, nil
 	}
@@ -122,137 +96,102 @@ func (a *Agent) exchange(ctx context.Context, acct *account, name string, cred p
 	return nil, err
 }
 
-// accept works out how long a token may be served.
-func (a *Agent) accept(t provider.Token, sent Instant) (*entry, error) {
-	l, err := lifeOf(t, sent)
-	switch {
-	case errors.Is(err, errNoLife):
-		return newEntry(t, l, true), nil
-	case err != nil:
-		return nil, &provider.Error{Class: provider.Transient, Message: err.Error(), Err: err,
-			Hint: "check the clocks of the server and of whatever stands between"}
-	}
-	return newEntry(t, l, false), nil
-}
-
-// landed puts the outcome of an exchange into the cache and into memory.
-func (a *Agent) landed(acct *account, s *slot, rec Record, up provider.Request, generation uint64, e *entry, err error) (*entry, error) {
-	if err != nil {
-		return nil, a.exchangeFailed(acct, s, rec, up, generation, err)
-	}
+// landed puts the answer of an exchange into the cache, and takes back what it
+// proves wrong.
+func (a *Agent) landed(acct *account, s *slot, f *flight, rec Record, up provider.Request, e *entry) (*entry, error) {
 	now := a.Clock.Now()
+	withPasscode := !up.Passcode.IsZero()
 	acct.mu.Lock()
-	if acct.generation != generation {
-		acct.mu.Unlock()
-		return nil, errSuperseded
-	}
 	if s == nil {
-		s = acct.slot(up)
+		s, _ = acct.slot(up)
 	}
-	if old := s.entry; old != nil && !e.unknown && old.access.Equal(e.access) {
-		again := *e
-		again.life = e.again(old.life, now)
-		e = &again
+	if s != nil {
+		var err error
+		if e, err = s.receive(e, f.fresh || withPasscode, now); err != nil {
+			acct.mu.Unlock()
+			return nil, err
+		}
+		s.trouble = nil
 	}
-	if !e.unknown {
-		s.entry = e
+	if t := acct.trouble; t != nil && speaksForAll(rec, up, t.class) {
+		acct.trouble = nil
 	}
-	s.trouble = nil
-	forgetRefusal := false
-	if up.Passcode.IsZero() {
-		forgetRefusal = acct.trouble != nil && acct.trouble.permanent()
-		acct.trouble, acct.passcode = nil, false
-	}
+	acct.passcode = withPasscode // who needed one will need the next
 	acct.lastError = nil
 	acct.mu.Unlock()
 
-	if forgetRefusal {
-		a.rememberRefusal(acct.name, generation, nil)
+	if rec.Refusal != nil {
+		a.rememberRefusal(acct, nil)
 	}
 	a.Log.Debug("exchanged", "profile", acct.name, "life", e.total, "unknown_life", e.unknown)
 	return e, nil
 }
 
-// exchangeFailed remembers a failure for as long as its class says. A token
-// that is still good stays in the cache, unless the secret behind it is gone.
-func (a *Agent) exchangeFailed(acct *account, s *slot, rec Record, up provider.Request, generation uint64, err error) error {
+// failed remembers a failure for as long as its class says, and returns it as
+// callers are told. What is cached stays: it is good until its end.
+func (a *Agent) failed(acct *account, s *slot, rec Record, up provider.Request, err error) error {
 	wire := wireError(err, acct.name)
+	_, store := errors.AsType[*storeFailure](err)
 	pe, ok := provider.AsError(err)
-	if !ok {
-		pe = &provider.Error{Class: provider.Transient, Message: wire.Message}
+	if !ok || store {
+		pe = &provider.Error{Class: provider.Transient}
 	}
+	refusal := &Refusal{Error: wire, At: a.Clock.Now().Wall}
 	now := a.Clock.Now()
 	acct.mu.Lock()
-	if acct.generation != generation {
-		acct.mu.Unlock()
-		return errSuperseded
-	}
-	var remember *Refusal
 	switch {
+	case store:
+		acct.trouble = acct.trouble.next(pe.Class, wire, 0, now)
+		acct.trouble.store = !acct.trouble.permanent()
+		refusal = nil
 	case !up.Passcode.IsZero():
-		// A wrong passcode is never held against the profile.
-	case s != nil && !speaksForAll(rec, up, pe.Class):
+		refusal = nil // a wrong passcode is never held against the profile
+	case !speaksForAll(rec, up, pe.Class):
 		s.trouble = s.trouble.next(pe.Class, wire, pe.RetryAfter, now)
+		refusal = nil
 	default:
 		acct.trouble = acct.trouble.next(pe.Class, wire, pe.RetryAfter, now)
-		acct.passcode = acct.trouble.class == provider.PasscodeNeeded
-		if pe.Class == provider.Permanent || pe.Class == provider.PasscodeNeeded {
-			remember = &Refusal{Class: pe.Class, Error: wire, At: now.Wall}
+		switch pe.Class {
+		case provider.PasscodeNeeded:
+			acct.passcode = true
+		case provider.Permanent:
+			acct.passcode = false
+		default:
+			refusal = nil
 		}
 	}
 	acct.lastError = wire
 	acct.mu.Unlock()
 
-	if remember != nil {
-		a.rememberRefusal(acct.name, generation, remember)
+	if refusal != nil {
+		a.rememberRefusal(acct, refusal)
 	}
-	a.Log.Warn("exchange failed", "profile", acct.name, "class", pe.Class, "status", pe.Status,
-		"code", pe.Code, "err", wire.Message, "request_id", pe.RequestID)
+	if store {
+		a.Log.Warn("the secret could not be read", "profile", acct.name, "code", wire.Code, "err", wire.Message)
+	} else {
+		a.Log.Warn("exchange failed", "profile", acct.name, "class", pe.Class, "status", pe.Status,
+			"code", pe.Code, "err", wire.Message, "request_id", pe.RequestID)
+	}
 	return wire
 }
 
-// speaksForAll reports whether the failure of a request says something about
+// speaksForAll reports whether the outcome of a request says something about
 // the profile, and not only about the scope that it named.
 func speaksForAll(rec Record, up provider.Request, class provider.Class) bool {
 	return class != provider.Refused || keyOf(up) == keyOf(upstream(rec, ipc.TokenRequest{}))
 }
 
-// storeFailed remembers that the secret could not be read.
-func (a *Agent) storeFailed(acct *account, err error, generation uint64) error {
-	wire := wireError(err, acct.name)
-	now := a.Clock.Now()
-	acct.mu.Lock()
-	if acct.generation != generation {
-		acct.mu.Unlock()
-		return errSuperseded
+// rememberRefusal writes a permanent refusal to the state, or, with nil, that
+// there is none any more. A state that can't be written is only logged: the
+// refusal still holds until the agent ends.
+func (a *Agent) rememberRefusal(acct *account, r *Refusal) {
+	bad := a.state.change(func(c *contents) *ipc.Error {
+		if rec := c.Profiles[acct.name]; rec != nil && rec.account == acct {
+			rec.Refusal = r
+		}
+		return nil
+	})
+	if bad != nil {
+		a.Log.Error("a refusal could not be remembered", "profile", acct.name, "err", bad)
 	}
-	t := acct.trouble.next(provider.Transient, wire, 0, now)
-	t.store = !t.permanent()
-	acct.trouble, acct.lastError = t, wire
-	acct.mu.Unlock()
-	a.Log.Warn("the secret could not be read", "profile", acct.name, "code", wire.Code, "err", wire.Message)
-	return wire
-}
-
-// credential reads the secret of a profile, and refuses it unless it is bound
-// to exactly what the profile says.
-func (a *Agent) credential(ctx context.Context, profile string, rec Record, p provider.Prompt) (provider.Credential, error) {
-	store := a.Stores[rec.Store]
-	if store == nil {
-		return provider.Credential{}, errorf(ipc.CodeStoreAbsent, "cspctl login "+profile, "there is no store %s", rec.Store)
-	}
-	cred, err := store.Get(ctx, profile, p)
-	if errors.Is(err, provider.ErrNoSecret) && rec.Store == provider.Memory {
-		return cred, errorf(ipc.CodeNotLoggedIn, "cspctl login "+profile,
-			"the secret of profile %s was in the agent's memory, which a restart empties", profile)
-	}
-	if err != nil {
-		return cred, err
-	}
-	if field := rec.binding().differs(cred.Binding); field != "" {
-		return provider.Credential{}, errorf(ipc.CodeNotLoggedIn, "cspctl login "+profile,
-			"the %s of profile %s is not the one that its secret was stored for", field, profile)
-	}
-	cred.CA = []byte(rec.CA)
-	return cred, nil
 }

@@ -40,49 +40,54 @@ func (l life) renewAt(wanted time.Duration) time.Duration {
 // minInterval is the least time between two renewals that nobody waits for,
 // also when the server hands the same token back each time.
 func (l life) minInterval() time.Duration {
+	if l.total == 0 {
+		return time.Minute // it is not known
+	}
 	return min(max(l.total/10, 100*time.Millisecond), time.Minute)
 }
 
 // errNoLife: the answer does not tell how long the token lives.
 var errNoLife = errors.New("the life of the token is not known")
 
-// errBornDead: by the server's own clock, the token has expired already.
-var errBornDead = errors.New("the server handed out a token that has already expired")
+// errBornDead: by the server's own clock, the token is at its end.
+var errBornDead = errors.New("the server handed out a token that has expired, or is about to")
+
+// longestLife is what a token is believed to live at most; more is absurd.
+const longestLife = 365 * day
+
+// cut: Date and the claims are cut to the second, so the server's clock may be
+// nearly a second further than they say.
+const cut = time.Second
 
 // lifeOf works out the life of a token from everything that its answer said:
 // expires_in counts from the moment the request was sent; the exp claim is
-// read by the server's clock, which the Date header tells; the shorter wins.
+// read by the server's clock, which the Date header tells; the shortest wins.
 // It returns errNoLife if nothing usable was said.
 func lifeOf(t provider.Token, sent Instant) (life, error) {
-	var total time.Duration
-	if !t.ExpiresAt.IsZero() {
+	total, known := longestLife, false
+	atMost := func(d time.Duration) { total, known = min(total, d), true }
+	if t.ExpiresIn > 0 {
+		atMost(t.ExpiresIn)
+	}
+	if exp := t.ExpiresAt; !exp.IsZero() {
 		switch {
 		case !t.ServerTime.IsZero():
-			// Date is cut to the second, so the server's clock may be nearly a
-			// second further. It was stamped after sent, so counting from sent
-			// errs on the safe side.
-			total = t.ExpiresAt.Sub(t.ServerTime)
-			total -= min(time.Second, total/4)
-			if total <= 0 {
-				return life{}, errBornDead
-			}
-		case t.ExpiresIn == 0:
-			// Without Date, this machine's clock must do, unless the token
-			// says itself that it lives for less.
-			total = t.ExpiresAt.Sub(sent.Wall)
-			if !t.IssuedAt.IsZero() {
-				total = min(total, t.ExpiresAt.Sub(t.IssuedAt))
-			}
-			if total <= 0 {
-				return life{}, errBornDead
-			}
+			// It was stamped after sent, so counting from sent errs on the
+			// safe side.
+			atMost(exp.Sub(t.ServerTime) - cut)
+		case t.ExpiresIn <= 0:
+			// Without Date, this machine's clock must do.
+			atMost(exp.Sub(sent.Wall))
+		}
+		if exp.After(t.IssuedAt) && !t.IssuedAt.IsZero() {
+			atMost(exp.Sub(t.IssuedAt) - cut)
 		}
 	}
-	if t.ExpiresIn > 0 && (total == 0 || t.ExpiresIn < total) {
-		total = t.ExpiresIn
-	}
-	if total <= 0 {
+	switch {
+	case !known:
 		return life{}, errNoLife
+	case total <= 0:
+		return life{}, errBornDead
 	}
 	return life{sent, sent.Add(total), total}, nil
 }

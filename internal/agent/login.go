@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/cspctl/cspctl/internal/ipc"
@@ -21,40 +20,36 @@ func (a *Agent) Login(ctx context.Context, name string, req ipc.LoginRequest) (i
 	if bad := ipc.CheckName(name); bad != nil {
 		return ipc.LoginResult{}, bad
 	}
-	acct := a.account(name)
-	if err := take(ctx, acct.change); err != nil {
-		return ipc.LoginResult{}, errorf(ipc.CodeBusy, "try again", "profile %s is being changed", name)
+	unlock, bad := a.lock(ctx, name)
+	if bad != nil {
+		return ipc.LoginResult{}, bad
 	}
-	defer func() { acct.change <- struct{}{} }()
-
-	_, old, bad := a.state.get(name)
+	defer unlock()
+	old, bad := a.state.get(name)
 	if bad != nil && bad.Code != ipc.CodeNoSuchProfile {
 		return ipc.LoginResult{}, bad
 	}
-	rec, cred, err := a.prepare(name, old, req)
+	rec, cred, err := a.prepare(old, req)
 	if err != nil {
 		return ipc.LoginResult{}, wireError(err, name)
 	}
-	up := upstream(rec, ipc.TokenRequest{})
-	up.Passcode = req.Passcode.Text
-	v := verified{}
+	up := upstream(rec, ipc.TokenRequest{Passcode: req.Passcode})
+	trial := newAccount(name, nil, a.Clock.Now())
+	var v verified
 	if !req.NoVerify {
 		vctx, cancel := context.WithTimeout(a.ctx, loginTime)
 		defer cancel()
 		defer context.AfterFunc(ctx, cancel)()
-		if v, err = a.verify(vctx, acct, rec, cred, up); err != nil {
+		if v, err = a.verify(vctx, trial, rec, cred, up); err != nil {
 			return ipc.LoginResult{}, loginError(err, name)
 		}
 	}
 	if err := v.into(&rec, &cred, req, old); err != nil {
 		return ipc.LoginResult{}, err
 	}
-	if err := a.commit(ctx, acct, name, old, rec, cred, req); err != nil {
+	rec.account = v.account(trial, up, a.Clock.Now())
+	if err := a.commit(ctx, old, rec, cred, req, &v); err != nil {
 		return ipc.LoginResult{}, wireError(err, name)
-	}
-	acct.forget(v.entry, up)
-	if rec.Refusal != nil {
-		acct.recall(rec.Refusal, a.Clock.Now())
 	}
 	a.rouse()
 	a.Log.Info("logged in", "profile", name, "provider", rec.Provider, "server", rec.Origin, "store", rec.Store)
@@ -88,8 +83,11 @@ func loginError(err error, name string) *ipc.Error {
 
 // prepare works out the settings of the profile and cleans the secret, without
 // asking anybody.
-func (a *Agent) prepare(name string, old Record, req ipc.LoginRequest) (Record, provider.Credential, error) {
+func (a *Agent) prepare(old Record, req ipc.LoginRequest) (Record, provider.Credential, error) {
 	rec := old
+	if req.Provider != "" && req.Provider != old.Provider {
+		rec = Record{Store: old.Store} // the rest means nothing to another provider
+	}
 	rec.LoggedIn, rec.LoggedOut, rec.Refusal = a.Clock.Now().Wall.UTC().Truncate(time.Second), false, nil
 	rec.TokenName, rec.Username, rec.Expiry, rec.CheckedAt = "", "", nil, time.Time{}
 	for _, f := range []struct {
@@ -113,13 +111,15 @@ func (a *Agent) prepare(name string, old Record, req ipc.LoginRequest) (Record, 
 	if p == nil {
 		return rec, provider.Credential{}, errorf(ipc.CodeBadRequest, "choose one with --provider", "there is no provider %q", rec.Provider)
 	}
-	if req.Server != "" || rec.Origin == "" || req.Provider != "" && req.Provider != old.Provider {
+	if req.Server != "" || rec.Origin == "" {
 		origin, err := p.Origin(req.Server)
 		if err != nil {
 			return rec, provider.Credential{}, errorf(ipc.CodeBadRequest, "check --server", "%v", err)
 		}
 		if origin != old.Origin {
-			rec.Org = "" // orgs of one server mean nothing to another
+			// Orgs of one server mean nothing to another, and its CA need not
+			// be trusted there.
+			rec.Org, rec.CA = "", req.CA
 		}
 		rec.Origin = origin
 	}
@@ -175,7 +175,7 @@ func (a *Agent) verify(ctx context.Context, acct *account, rec Record, cred prov
 	}
 	v.entry, err = a.exchange(ctx, acct, rec.Provider, cred, up)
 	if e, _ := provider.AsError(err); e != nil && e.Class == provider.PasscodeNeeded && up.Passcode.IsZero() {
-		v.refusal = &Refusal{Class: e.Class, Error: wireError(err, acct.name), At: a.Clock.Now().Wall}
+		v.refusal = &Refusal{Error: wireError(err, acct.name), At: a.Clock.Now().Wall}
 		v.warnings = append(v.warnings, "each exchange needs a one-time passcode: cspctl token "+acct.name+" --passcode NNNNNN")
 		return v, nil
 	}
@@ -220,65 +220,14 @@ func firstOf(s ...string) string {
 	return ""
 }
 
-// commit stores the secret and writes the state; if the state can't be
-// written, the secret that was there before is put back.
-func (a *Agent) commit(ctx context.Context, acct *account, name string, old, rec Record, cred provider.Credential, req ipc.LoginRequest) error {
-	prompt := provider.Prompt(req.Interactive)
-	store := a.Stores[rec.Store]
-	before, err := store.Get(ctx, name, prompt)
-	had := err == nil
-	if err != nil && !errors.Is(err, provider.ErrNoSecret) {
-		if _, ok := errors.AsType[*provider.StoreError](err); ok {
-			return storeChoices(err, rec.Store, req.Store)
-		}
-		// An item that can't be read is replaced, as a login is asked to do.
-		a.Log.Warn("replacing an item that can't be read", "profile", name, "store", rec.Store, "err", err)
+// account is the one that the profile gets, with what the trial brought.
+func (v verified) account(trial *account, up provider.Request, now Instant) *account {
+	acct := newAccount(trial.name, v.refusal, now)
+	acct.inherit(trial)
+	if v.entry != nil {
+		s, _ := acct.slot(up)                // there is room: it is the first
+		_, _ = s.receive(v.entry, true, now) // nor was there a token before
+		acct.passcode = !up.Passcode.IsZero()
 	}
-	// Nobody may exchange the old secret while it is being replaced.
-	if err := take(ctx, acct.turn); err != nil {
-		return errorf(ipc.CodeBusy, "try again", "an exchange for profile %s is under way", name)
-	}
-	defer func() { acct.turn <- struct{}{} }()
-	if err := store.Put(ctx, name, cred, prompt); err != nil {
-		return storeChoices(err, rec.Store, req.Store)
-	}
-	bad := a.state.change(func(c *contents) *ipc.Error {
-		c.Profiles[name] = &rec
-		if c.Default == "" || req.Default {
-			c.Default = name
-		}
-		return nil
-	})
-	if bad != nil {
-		var undo error
-		if had {
-			undo = store.Put(context.WithoutCancel(ctx), name, before, provider.NoPrompt)
-		} else {
-			undo = store.Delete(context.WithoutCancel(ctx), name, provider.NoPrompt)
-		}
-		if undo != nil {
-			a.Log.Error("a secret could not be put back", "profile", name, "store", rec.Store, "err", undo)
-		}
-		return bad
-	}
-	if old.Store != "" && old.Store != rec.Store && a.Stores[old.Store] != nil {
-		if err := a.Stores[old.Store].Delete(ctx, name, prompt); err != nil {
-			a.Log.Warn("the secret in the store used before could not be removed", "profile", name, "store", old.Store, "err", err)
-		}
-	}
-	return nil
-}
-
-// storeChoices adds what else there is to the error of a store that the
-// person did not choose.
-func storeChoices(err error, kind, chosen string) error {
-	w := *wireError(err, "")
-	if chosen == "" && kind == provider.Keychain {
-		const others = "--store file keeps it encrypted in a file, --store memory until the agent ends"
-		w.Hint = fmt.Sprintf("%s; or choose another store: %s", w.Hint, others)
-		if w.Hint[0] == ';' {
-			w.Hint = w.Hint[2:]
-		}
-	}
-	return &w
+	return acct
 }

@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// tick is how long Run sleeps at most. Its timer stands still while the
+// tick is how long Run sleeps at most. Its timer may stand still while the
 // machine is suspended, so this is also how soon it notices a resume.
 const tick = 30 * time.Second
 
-// wakeSpread is the time over which renewals are spread after a resume.
-const wakeSpread = 2 * time.Second
+// nudgeSlack is how much sooner than Run knows a renewal must be for Run to be
+// roused: the two clocks drift apart by less than this between two looks.
+const nudgeSlack = 50 * time.Millisecond
 
 // Run renews the tokens of profiles in use ahead of time until ctx ends.
 func (a *Agent) Run(ctx context.Context) {
@@ -40,74 +41,74 @@ func (a *Agent) rouse() {
 // the next one.
 func (a *Agent) renewDue() time.Duration {
 	now := a.Clock.Now()
-	var spread time.Duration
-	if a.awake(now) {
-		spread = wakeSpread
-	}
 	next := tick
-	a.mu.Lock()
-	accounts := make([]*account, 0, len(a.accounts))
-	for _, acct := range a.accounts {
-		accounts = append(accounts, acct)
+	spread := a.awake(now)
+	c, bad := a.state.load()
+	if bad != nil {
+		return next
 	}
-	a.mu.Unlock()
-	for _, acct := range accounts {
-		if in, ok := a.renewAccount(acct, now, spread); ok {
-			next = min(next, in)
-		}
+	for _, rec := range c.Profiles {
+		next = min(next, a.renewAccount(rec.account, now, spread))
 	}
 	return max(next, time.Millisecond)
 }
 
-// renewAccount starts the renewals of one profile that are due, and returns
-// how long it is until its next one; false if none is planned.
-func (a *Agent) renewAccount(acct *account, now Instant, spread time.Duration) (next time.Duration, planned bool) {
-	_, rec, bad := a.find(acct.name)
-	if bad != nil || rec.LoggedOut {
-		return 0, false
-	}
-	next = tick
+// renewAccount starts the renewals of one profile that are due, each after a
+// random part of spread, and returns how long it is until its next one, or
+// tick if that is longer.
+func (a *Agent) renewAccount(acct *account, now Instant, spread time.Duration) time.Duration {
+	next := tick
 	acct.mu.Lock()
 	defer acct.mu.Unlock()
 	for _, s := range acct.slots {
-		s.looked = now.Boot + tick
+		s.looked = now.Add(tick)
 		in, ok := acct.renewalIn(s, now)
-		if !ok {
-			continue
+		switch {
+		case !ok:
+		case in > 0:
+			next = min(next, in)
+			s.looked = now.Add(min(in, tick))
+		default:
+			f := newFlight()
+			f.background, f.pause = true, rand.N(spread+1)
+			a.launch(acct, s, f)
 		}
-		if in > 0 {
-			next, planned = min(next, in), true
-			s.looked = now.Boot + min(in, tick)
-			continue
-		}
-		f := newFlight(true)
-		f.pause = rand.N(spread + 1)
-		a.launch(acct, s, f, rec)
 	}
-	return next, planned
+	return next
 }
 
-// renewalIn says how long it is until the token of a slot is to be renewed;
-// false if that is not planned, or under way. The caller holds acct.mu.
+// renewalIn says how long it is until the token of a slot is to be renewed
+// ahead; false if that is not planned, or under way. It is planned for tokens
+// that were asked for within their life. The caller holds acct.mu.
 func (acct *account) renewalIn(s *slot, now Instant) (time.Duration, bool) {
-	if s.running != nil || s.queued != nil || acct.passcode {
-		return 0, false // their end rouses Run; a passcode only a person can give
+	e, u := s.entry, &s.usage
+	switch {
+	case !s.idle(): // its end rouses Run
+		return 0, false
+	case acct.passcode: // only a person can give one
+		return 0, false
+	case e == nil || !u.asked || u.lastAsked.Since(now) >= e.total:
+		return 0, false
 	}
-	in, ok := s.entry.renewalIn(now, acct.lastExchange, &s.usage)
+	in := e.left(now) - e.renewAt(u.wantedNow(now)) - e.jitter
+	in = max(in, s.last.minInterval()-s.last.obtained.Since(now), 0)
 	for _, t := range []*trouble{acct.trouble, s.trouble} {
 		if t == nil {
 			continue
 		}
 		at, ever := t.retryAt()
-		in, ok = max(in, at.Boot-now.Boot), ok && ever
+		if !ever {
+			return 0, false
+		}
+		in = max(in, at.Boot-now.Boot)
 	}
-	return in, ok
+	return in, true
 }
 
 // nudge rouses Run if the renewal of a slot has come closer than Run knows.
 // The caller holds acct.mu.
 func (a *Agent) nudge(acct *account, s *slot, now Instant) {
-	if in, ok := acct.renewalIn(s, now); ok && now.Boot+in < s.looked {
+	if in, ok := acct.renewalIn(s, now); ok && now.Boot+in+nudgeSlack < s.looked.Boot {
 		a.rouse()
 	}
 }

@@ -3,6 +3,8 @@ package agent
 import (
 	"fmt"
 	"time"
+
+	"github.com/cspctl/cspctl/internal/ipc"
 )
 
 // stage is a point before the end of an API token at which its owner is told.
@@ -47,4 +49,22 @@ func (s stage) text(at, now time.Time) string {
 		return fmt.Sprintf(" expires in %d hours, on %s", int(left.Hours()), on)
 	}
 	return fmt.Sprintf(" expires in %d days, on %s", int(left/day), on)
+}
+
+// warning is what a person who asks for a token should be told about the API
+// token behind it; nil if nothing is due.
+func (r Record) warning(profile string, now time.Time) *ipc.Warning {
+	if r.Expiry == nil || !r.Expiry.Known || r.Expiry.Never {
+		return nil
+	}
+	stage, ok := stageAt(r.Expiry.At.Sub(now))
+	if !ok {
+		return nil
+	}
+	what := "the API token of profile " + profile
+	if r.TokenName != "" {
+		what = "the API token " + r.TokenName + " of profile " + profile
+	}
+	return &ipc.Warning{Stage: stage.name, Message: what + stage.text(r.Expiry.At, now) +
+		"; make a new one at " + r.Origin + " (My Account > API Tokens), then: cspctl login " + profile}
 }

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cspctl/cspctl/internal/ipc"
@@ -36,14 +36,17 @@ type Record struct {
 	CheckedAt time.Time        `json:"checked_at,omitzero"`
 
 	Refusal *Refusal `json:"refusal,omitempty"`
+
+	// account is what the agent holds in memory for the secret. It is never
+	// nil in a profile that is there.
+	account *account
 }
 
 // Refusal is a permanent refusal of the stored secret. It is remembered until
 // the secret is replaced.
 type Refusal struct {
-	Class provider.Class `json:"class"`
-	Error *ipc.Error     `json:"error"`
-	At    time.Time      `json:"at"`
+	Error *ipc.Error `json:"error"` // ipc.CodeRefused or ipc.CodePasscodeNeeded
+	At    time.Time  `json:"at"`
 }
 
 // binding is what the secret of the profile must have been stored for.
@@ -78,7 +81,7 @@ func (b boundTo) differs(stored provider.Binding) string {
 	return ""
 }
 
-// contents is the state file.
+// contents is the state file. What is in force is never changed, only replaced.
 type contents struct {
 	Version  int                `json:"version"`
 	Default  string             `json:"default,omitempty"`
@@ -89,31 +92,49 @@ const stateVersion = 1
 
 // state is the state file and its copy in memory.
 type state struct {
-	file StateFile
-	err  *ipc.Error // the file could not be read: nothing is served or written
+	file  StateFile
+	clock Clock
 
-	write sync.Mutex   // one change at a time, held across the file
-	mu    sync.RWMutex // guards the rest, held for moments
-	contents
+	write   sync.Mutex               // one change at a time, held across the file
+	current atomic.Pointer[contents] // nil until the file could be read
 }
 
-func openState(file StateFile) *state {
-	s := &state{file: file, contents: contents{Version: stateVersion, Profiles: map[string]*Record{}}}
-	b, err := file.Read()
+// load returns what is in force. A file that could not be read is tried again
+// each time: whoever repairs it, or brings its folder back, need not restart
+// the agent.
+func (s *state) load() (*contents, *ipc.Error) {
+	if c := s.current.Load(); c != nil {
+		return c, nil
+	}
+	s.write.Lock()
+	defer s.write.Unlock()
+	return s.read()
+}
+
+// read is load for those who hold write.
+func (s *state) read() (*contents, *ipc.Error) {
+	if c := s.current.Load(); c != nil {
+		return c, nil
+	}
+	c := contents{Version: stateVersion, Profiles: map[string]*Record{}}
+	b, err := s.file.Read()
 	if err == nil && b != nil {
-		s.contents, err = parseState(b)
+		c, err = parseState(b)
 	}
 	if err != nil {
-		s.err = errorf(ipc.CodeState, "repair it, or move it away and log in again, then restart the agent",
-			"the state file %s cannot be used: %v", file.Path(), err)
+		return nil, errorf(ipc.CodeState, "repair it, or move it away and log in again",
+			"the state file %s cannot be used: %v", s.file.Path(), err)
 	}
-	return s
+	for name, r := range c.Profiles {
+		r.account = newAccount(name, r.Refusal, s.clock.Now())
+	}
+	s.current.Store(&c)
+	return &c, nil
 }
 
 func parseState(b []byte) (contents, error) {
 	var c contents
-	d := json.NewDecoder(bytes.NewReader(b))
-	if err := d.Decode(&c); err != nil {
+	if err := json.Unmarshal(b, &c); err != nil {
 		return contents{}, fmt.Errorf("it is damaged: %w", err)
 	}
 	if c.Version != stateVersion {
@@ -126,55 +147,60 @@ func parseState(b []byte) (contents, error) {
 		if bad := ipc.CheckName(name); bad != nil || r == nil {
 			return contents{}, fmt.Errorf("it has a profile %q that can't be", name)
 		}
+		if !r.Refusal.valid() {
+			r.Refusal = nil
+		}
 	}
 	return c, nil
 }
 
 // get returns the settings of a profile; an empty name means the default one.
-func (s *state) get(name string) (string, Record, *ipc.Error) {
-	if s.err != nil {
-		return "", Record{}, s.err
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if name == "" {
-		name = s.Default
+func (s *state) get(name string) (Record, *ipc.Error) {
+	c, bad := s.load()
+	if bad != nil {
+		return Record{}, bad
 	}
 	if name == "" {
-		if len(s.Profiles) == 0 {
-			return "", Record{}, errorf(ipc.CodeNoSuchProfile, "cspctl login", "there is no profile yet")
+		name = c.Default
+	}
+	if name == "" {
+		if len(c.Profiles) == 0 {
+			return Record{}, errorf(ipc.CodeNoSuchProfile, "cspctl login", "there is no profile yet")
 		}
-		return "", Record{}, errorf(ipc.CodeNoSuchProfile, "name a profile, or choose one: cspctl profile use NAME", "there is no default profile")
+		return Record{}, errorf(ipc.CodeNoSuchProfile, "name a profile, or choose one: cspctl profile use NAME", "there is no default profile")
 	}
-	r := s.Profiles[name]
+	r := c.Profiles[name]
 	if r == nil {
-		return "", Record{}, errNoProfile(name)
+		return Record{}, errNoProfile(name)
 	}
-	return name, *r, nil
+	return *r, nil
 }
 
-// names returns the names of all profiles in order, and the default's.
-func (s *state) names() ([]string, string) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return slices.Sorted(maps.Keys(s.Profiles)), s.Default
+// sorted returns all profiles in the order of their names.
+func (c *contents) sorted() []*Record {
+	list := make([]*Record, 0, len(c.Profiles))
+	for _, name := range slices.Sorted(maps.Keys(c.Profiles)) {
+		list = append(list, c.Profiles[name])
+	}
+	return list
 }
 
 // change applies f to a copy, writes the copy, and only then makes it the
 // truth: a state that could not be written never was. f may refuse.
 func (s *state) change(f func(*contents) *ipc.Error) *ipc.Error {
-	if s.err != nil {
-		return s.err
-	}
 	s.write.Lock()
 	defer s.write.Unlock()
-	next := contents{Version: stateVersion, Default: s.Default, Profiles: make(map[string]*Record, len(s.Profiles))}
-	for name, r := range s.Profiles {
+	now, bad := s.read()
+	if bad != nil {
+		return bad
+	}
+	next := &contents{Version: stateVersion, Default: now.Default, Profiles: make(map[string]*Record, len(now.Profiles))}
+	for name, r := range now.Profiles {
 		c := *r
 		next.Profiles[name] = &c
 	}
-	if err := f(&next); err != nil {
-		return err
+	if bad := f(next); bad != nil {
+		return bad
 	}
 	b, err := json.MarshalIndent(next, "", "  ")
 	if err == nil {
@@ -184,8 +210,6 @@ func (s *state) change(f func(*contents) *ipc.Error) *ipc.Error {
 		return errorf(ipc.CodeState, "make room, or make the folder writable, and try again",
 			"the state file cannot be written: %v", err)
 	}
-	s.mu.Lock()
-	s.contents = next
-	s.mu.Unlock()
+	s.current.Store(next)
 	return nil
 }

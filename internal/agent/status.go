@@ -21,10 +21,9 @@ func (a *Agent) Status(ctx context.Context) ipc.Status {
 		Stores:    a.storeStates(ctx),
 		Profiles:  []ipc.ProfileStatus{},
 	}
-	names, def := a.state.names()
-	for _, name := range names {
-		if _, rec, err := a.state.get(name); err == nil {
-			s.Profiles = append(s.Profiles, a.account(name).status(rec, name == def, now))
+	if c, bad := a.state.load(); bad == nil {
+		for _, rec := range c.sorted() {
+			s.Profiles = append(s.Profiles, rec.status(c.Default, now))
 		}
 	}
 	return s
@@ -52,24 +51,24 @@ func (a *Agent) storeStates(ctx context.Context) []ipc.StoreStatus {
 	return found
 }
 
-func (acct *account) status(rec Record, isDefault bool, now Instant) ipc.ProfileStatus {
+func (rec Record) status(def string, now Instant) ipc.ProfileStatus {
+	acct := rec.account
 	acct.mu.Lock()
 	defer acct.mu.Unlock()
 	p := ipc.ProfileStatus{
-		Profile:   rec.profile(acct.name, isDefault),
+		Profile:   rec.profile(def),
 		State:     ipc.StateIdle,
 		LastError: acct.lastError,
 		Exchanges: acct.exchanges,
 		Hits:      acct.hits,
 	}
-	if acct.exchanged {
+	if acct.exchanges > 0 {
 		p.LastExchange = wallTime(acct.lastExchange.Wall)
 	}
 	if at, ever := acct.trouble.retryAt(); acct.trouble != nil && ever && at.Boot > now.Boot {
 		p.RetryAt = wallTime(now.Wall.Add(at.Boot - now.Boot))
 	}
 	if s := acct.slots[keyOf(upstream(rec, ipc.TokenRequest{}))]; s != nil && s.entry != nil && s.entry.left(now) > 0 {
-		p.State = ipc.StateReady
 		left := s.entry.left(now)
 		p.AccessToken = &ipc.TokenStatus{
 			ObtainedAt: *wallTime(now.Wall.Add(-s.entry.obtained.Since(now))),
@@ -78,10 +77,14 @@ func (acct *account) status(rec Record, isDefault bool, now Instant) ipc.Profile
 		if in, ok := acct.renewalIn(s, now); ok {
 			p.AccessToken.RenewAt = wallTime(now.Wall.Add(in))
 		}
+		if s.entry.good(now, ask{}) {
+			p.State = ipc.StateReady
+		}
 	}
 	switch {
 	case rec.LoggedOut:
 		p.State = ipc.StateLoggedOut
+	case p.State == ipc.StateReady && acct.trouble == nil: // a passcode may have brought the token
 	case acct.passcode:
 		p.State = ipc.StatePasscode
 	case acct.trouble != nil && acct.trouble.permanent():

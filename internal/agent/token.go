@@ -11,143 +11,159 @@ import (
 	"github.com/cspctl/cspctl/internal/secret"
 )
 
-// errSuperseded: the secret was replaced while it was being exchanged.
-var errSuperseded = errors.New("the secret was replaced during the exchange")
+// errAgain: the profile has changed while the caller waited, or the machine
+// slept so long that the answer is stale. The caller looks again.
+var errAgain = errors.New("the profile has changed in the meantime")
 
 // Token returns a token with at least the life that was asked for, and the
 // warning that is due, if any. Its errors are of type *ipc.Error.
 func (a *Agent) Token(ctx context.Context, req ipc.TokenRequest) (ipc.Token, error) {
-	var need time.Duration
-	if req.MinTTL != "" {
-		d, bad := ipc.ParseDuration(req.MinTTL)
+	q, bad := askOf(req)
+	if bad != nil {
+		return ipc.Token{}, bad
+	}
+	for range 5 {
+		rec, bad := a.find(req.Profile)
 		if bad != nil {
 			return ipc.Token{}, bad
 		}
-		need = d
-	}
-	switch req.Kind {
-	case "", ipc.KindAccess:
-		req.Kind = ipc.KindAccess
-	case ipc.KindID:
-	default:
-		return ipc.Token{}, errorf(ipc.CodeBadRequest, "kinds are access and id", "there is no such kind of token")
-	}
-	// A secret that is replaced while a caller waits is exchanged anew for it.
-	for range 3 {
-		acct, rec, bad := a.find(req.Profile)
-		if bad != nil {
-			return ipc.Token{}, bad
+		t, err := a.tokenFor(ctx, rec, req, q)
+		if err == nil {
+			return t, nil
 		}
-		e, err := a.entryFor(ctx, acct, rec, req, need)
-		if errors.Is(err, errSuperseded) {
-			continue
+		if err != errAgain { // never wrapped
+			return ipc.Token{}, wireError(err, rec.account.name)
 		}
-		if err != nil {
-			return ipc.Token{}, wireError(err, acct.name)
-		}
-		return a.reply(acct.name, rec, req, need, e)
 	}
-	return ipc.Token{}, errorf(ipc.CodeNotLoggedIn, "try again", "the profile is being changed")
+	return ipc.Token{}, errorf(ipc.CodeBusy, "try again", "the profile is being changed")
 }
 
-// entryFor returns a token from the cache, or from an exchange.
-func (a *Agent) entryFor(ctx context.Context, acct *account, rec Record, req ipc.TokenRequest, need time.Duration) (*entry, error) {
-	if rec.LoggedOut {
-		return nil, provider.ErrNoSecret
+func askOf(req ipc.TokenRequest) (ask, *ipc.Error) {
+	var q ask
+	switch req.Kind {
+	case "", ipc.KindAccess:
+	case ipc.KindID:
+		q.id = true
+	default:
+		return q, errorf(ipc.CodeBadRequest, "kinds are access and id", "there is no such kind of token")
 	}
-	up := upstream(rec, req)
+	if req.MinTTL != "" {
+		need, bad := ipc.ParseDuration(req.MinTTL)
+		if bad != nil {
+			return q, bad
+		}
+		q.need = need
+	}
+	return q, nil
+}
+
+// tokenFor returns a token from the cache, or from an exchange.
+func (a *Agent) tokenFor(ctx context.Context, rec Record, req ipc.TokenRequest, q ask) (ipc.Token, error) {
+	if rec.LoggedOut {
+		return ipc.Token{}, provider.ErrNoSecret
+	}
+	acct, up := rec.account, upstream(rec, req)
 	now := a.Clock.Now()
 
 	acct.mu.Lock()
-	s := acct.slot(up)
-	s.usage.note(now, need)
-	if !req.Fresh && up.Passcode.IsZero() && s.entry.good(now, need) {
+	s, bad := acct.slot(up)
+	if bad != nil {
+		acct.mu.Unlock()
+		return ipc.Token{}, bad
+	}
+	s.usage.note(now, s.entry.wanted(q))
+	if !req.Fresh && up.Passcode.IsZero() && s.entry.good(now, q) {
 		acct.hits++
 		a.nudge(acct, s, now)
 		e := s.entry
 		acct.mu.Unlock()
-		return e, nil
+		return e.token(rec, q, now)
 	}
-	f, err := a.board(acct, s, rec, up, req, now, need)
+	f, err := a.board(acct, s, up, req, now, q)
 	acct.mu.Unlock()
 	if err != nil {
-		return nil, err
+		return ipc.Token{}, err
 	}
 
 	select {
 	case <-f.done:
 	case <-ctx.Done():
-		return nil, errorf(ipc.CodeUnreachable, "try again", "no answer in time for profile %s", acct.name)
+		return ipc.Token{}, errorf(ipc.CodeUnreachable, "try again", "no answer in time for profile %s", acct.name)
 	}
-	if f.err != nil {
-		return nil, f.err
+	now = a.Clock.Now()
+	switch e := f.entry; {
+	case f.err != nil && req.Interactive && !bool(f.prompted) && wireError(f.err, "").Code == ipc.CodeStoreLocked:
+		return ipc.Token{}, errAgain // this caller can do better: the keychain may ask
+	case f.err != nil:
+		return ipc.Token{}, f.err
+	case e.good(now, q), e.unknown && q.need == 0:
+		return e.token(rec, q, now)
+	case e.gave < e.required(q):
+		return ipc.Token{}, e.tooShort(acct.name, q)
 	}
-	if left := f.entry.left(a.Clock.Now()); !f.entry.unknown && left < f.entry.required(need) {
-		return nil, errTooShort(acct.name, f.entry.total)
-	} else if f.entry.unknown && need > 0 {
-		return nil, errorf(ipc.CodeMinTTL, "ask without --min-ttl", "the server does not say how long its tokens live")
-	}
-	return f.entry, nil
+	return ipc.Token{}, errAgain
 }
 
 // board finds the flight that a caller may wait for, or starts one, or says
 // why there is none. The caller holds acct.mu.
-func (a *Agent) board(acct *account, s *slot, rec Record, up provider.Request, req ipc.TokenRequest, now Instant, need time.Duration) (*flight, error) {
+func (a *Agent) board(acct *account, s *slot, up provider.Request, req ipc.TokenRequest, now Instant, q ask) (*flight, error) {
 	if !up.Passcode.IsZero() {
 		// Each passcode goes upstream, once, and only for whoever gave it.
-		f := newFlight(false)
-		a.start(acct, nil, f, rec, up)
-		return f.join(req.Interactive), nil
+		f := newFlight().join(req)
+		a.start(acct, nil, f, up)
+		return f, nil
 	}
 	if s.running != nil && !req.Fresh {
-		return s.running.join(req.Interactive), nil
+		return s.running.join(req), nil
 	}
 	if s.queued != nil {
-		return s.queued.join(req.Interactive), nil
+		return s.queued.join(req), nil
 	}
-	for _, t := range []*trouble{acct.trouble, s.trouble} {
-		if err := t.blocks(now, req.Fresh, false); err != nil {
-			return nil, err
-		}
+	if err := acct.blocked(s, now, req.Fresh, false); err != nil {
+		return nil, err
 	}
-	if e := s.entry; !req.Fresh && e != nil && need > e.total && e.obtained.Since(now) < e.minInterval() {
-		// The server was asked a moment ago, and can't give that much.
-		return nil, errTooShort(acct.name, e.total)
+	if e := s.last; !req.Fresh && e != nil && e.gave < e.required(q) && e.obtained.Since(now) < e.minInterval() {
+		return nil, e.tooShort(acct.name, q) // it was asked a moment ago
 	}
-	f := newFlight(false)
-	a.launch(acct, s, f, rec)
-	return f.join(req.Interactive), nil
+	f := newFlight().join(req)
+	a.launch(acct, s, f)
+	return f, nil
 }
 
-func errTooShort(profile string, total time.Duration) *ipc.Error {
+// tooShort is the answer to a caller whom the server cannot please.
+func (e *entry) tooShort(profile string, q ask) *ipc.Error {
+	if e.unknown {
+		return errorf(ipc.CodeMinTTL, "ask without --min-ttl", "the server does not say how long the tokens of profile %s live", profile)
+	}
+	total := e.total
+	if q.id {
+		total -= e.idLess
+	}
 	return errorf(ipc.CodeMinTTL, "ask for less with --min-ttl",
 		"the tokens of profile %s live for %s, less than was asked for", profile, total.Truncate(time.Second))
 }
 
-func (a *Agent) reply(profile string, rec Record, req ipc.TokenRequest, need time.Duration, e *entry) (ipc.Token, error) {
-	now := a.Clock.Now()
+// token makes the answer of a cached token. It was found to be good at now.
+func (e *entry) token(rec Record, q ask, now Instant) (ipc.Token, error) {
+	profile := rec.account.name
 	t := ipc.Token{
-		TokenType: "Bearer",
-		Kind:      req.Kind,
-		Profile:   profile,
-		Provider:  rec.Provider,
-		Scope:     e.scope,
-		Warning:   rec.warning(profile, now.Wall),
+		AccessToken: secret.Wire{Text: e.access},
+		TokenType:   "Bearer",
+		Kind:        ipc.KindAccess,
+		Profile:     profile,
+		Provider:    rec.Provider,
+		Scope:       e.scope,
+		Warning:     rec.warning(profile, now.Wall),
 	}
 	left := e.left(now)
-	value := e.access
-	if req.Kind == ipc.KindID {
-		value = e.id
-		left -= e.idShorter
-		if value.IsZero() {
+	if q.id {
+		if e.id.IsZero() {
 			return ipc.Token{}, errorf(ipc.CodeRefusedForNow, "make an API token with Open ID checked in the console, then: cspctl login "+profile,
 				"the server gives no ID token for profile %s", profile)
 		}
-		if left <= 0 || need > left {
-			return ipc.Token{}, errTooShort(profile, e.total-e.idShorter)
-		}
+		t.AccessToken.Text, t.Kind = e.id, ipc.KindID
+		left -= e.idLess
 	}
-	t.AccessToken = secret.Wire{Text: value}
 	if !e.unknown {
 		t.ExpiresAt = now.Wall.Add(left).UTC().Truncate(time.Second)
 		t.ExpiresIn = int64(left / time.Second)

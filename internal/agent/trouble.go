@@ -40,6 +40,7 @@ func (t *trouble) next(class provider.Class, e *ipc.Error, retryAfter time.Durat
 		n.at = now
 		return &n
 	}
+	retryAfter = min(retryAfter, refusedMost) // no server shuts a profile out for longer
 	n := &trouble{class: class, err: e, at: now, count: 1, asked: retryAfter}
 	if t != nil && t.class == class {
 		n.count = t.count + 1
@@ -108,4 +109,21 @@ func (t *trouble) retryAt() (Instant, bool) {
 	}
 	pause, ever := t.pause(false, true)
 	return t.at.Add(pause), ever
+}
+
+// valid reports whether the refusal can be put back in force; nil can.
+func (r *Refusal) valid() bool {
+	return r == nil || r.Error != nil && (r.Error.Code == ipc.CodeRefused || r.Error.Code == ipc.CodePasscodeNeeded)
+}
+
+// trouble puts a refusal that was remembered across a restart back in force.
+func (r *Refusal) trouble(now Instant) *trouble {
+	t := &trouble{class: provider.Permanent, err: r.Error, at: now, count: 1}
+	if r.Error.Code == ipc.CodePasscodeNeeded {
+		t.class = provider.PasscodeNeeded
+	}
+	if age := now.Wall.Sub(r.At); age > 0 {
+		t.at = now.Add(-min(age, freshPause))
+	}
+	return t
 }

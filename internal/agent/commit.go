@@ -1,0 +1,82 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/provider"
+)
+
+// commit stores the secret and writes the state; if the state can't be
+// written, the secret that was there before is put back. No exchange of the
+// old secret is under way in the meantime, and none comes after.
+func (a *Agent) commit(ctx context.Context, old, rec Record, cred provider.Credential, req ipc.LoginRequest, v *verified) error {
+	if old.account == nil {
+		return a.replace(ctx, old, rec, cred, req, v)
+	}
+	return a.holding(ctx, old.account, func() error {
+		rec.account.inherit(old.account)
+		err := a.replace(ctx, old, rec, cred, req, v)
+		if err == nil {
+			old.account.wipe()
+		}
+		return err
+	})
+}
+
+func (a *Agent) replace(ctx context.Context, old, rec Record, cred provider.Credential, req ipc.LoginRequest, v *verified) error {
+	name, prompt := rec.account.name, provider.Prompt(req.Interactive)
+	store := a.Stores[rec.Store]
+	before, err := store.Get(ctx, name, prompt)
+	had := err == nil
+	if err != nil && !errors.Is(err, provider.ErrNoSecret) {
+		if _, ok := errors.AsType[*provider.StoreError](err); ok {
+			return storeChoices(err, rec.Store, req.Store)
+		}
+		// An item that can't be read is replaced, as a login is asked to do.
+		a.Log.Warn("replacing an item that can't be read", "profile", name, "store", rec.Store, "err", err)
+	}
+	if err := store.Put(ctx, name, cred, prompt); err != nil {
+		return storeChoices(err, rec.Store, req.Store)
+	}
+	if bad := a.state.change(func(c *contents) *ipc.Error {
+		c.Profiles[name] = &rec
+		if c.Default == "" || req.Default {
+			c.Default = name
+		}
+		return nil
+	}); bad != nil {
+		undone := context.WithoutCancel(ctx)
+		if had {
+			err = store.Put(undone, name, before, provider.NoPrompt)
+		} else {
+			err = store.Delete(undone, name, provider.NoPrompt)
+		}
+		if err != nil {
+			a.Log.Error("a secret could not be put back", "profile", name, "store", rec.Store, "err", err)
+		}
+		return bad
+	}
+	if former := a.Stores[old.Store]; former != nil && old.Store != rec.Store && !old.LoggedOut {
+		if err := former.Delete(ctx, name, prompt); err != nil && !errors.Is(err, provider.ErrNoSecret) {
+			v.warnings = append(v.warnings, "the old secret is still in the "+old.Store+" store: "+wireError(err, name).Message)
+		}
+	}
+	return nil
+}
+
+// storeChoices adds what else there is to the error of a store that the
+// person did not choose.
+func storeChoices(err error, kind, chosen string) error {
+	w := *wireError(err, "")
+	if chosen == "" && kind == provider.Keychain {
+		const others = "--store file keeps it encrypted in a file, --store memory until the agent ends"
+		w.Hint = fmt.Sprintf("%s; or choose another store: %s", w.Hint, others)
+		if w.Hint[0] == ';' {
+			w.Hint = w.Hint[2:]
+		}
+	}
+	return &w
+}
