@@ -122,6 +122,9 @@ func (e *entry) good(now Instant, q ask) bool {
 // asks for q: where that is the ID token, it may have to live longer than
 // what is handed out.
 func (e *entry) required(q ask) time.Duration {
+	if e.unknown {
+		return q.need // there is no floor to it
+	}
 	l, less := e.life, time.Duration(0)
 	if q.id {
 		less = e.idLess

@@ -19,6 +19,7 @@ type clock struct {
 	mu    sync.Mutex
 	slept time.Duration
 	step  time.Duration
+	reads int
 }
 
 func newClock() *clock { return &clock{start: time.Now()} }
@@ -26,9 +27,13 @@ func newClock() *clock { return &clock{start: time.Now()} }
 func (c *clock) Now() agent.Instant {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.reads++
 	now := time.Now()
 	return agent.Instant{Wall: now.Add(c.slept + c.step).Round(0), Boot: now.Sub(c.start) + c.slept}
 }
+
+// readings is how often the clock was read.
+func (c *clock) readings() int { c.mu.Lock(); defer c.mu.Unlock(); return c.reads }
 
 // suspend lets time pass on both clocks, and none for timers.
 func (c *clock) suspend(d time.Duration) { c.mu.Lock(); c.slept += d; c.mu.Unlock() }

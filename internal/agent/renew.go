@@ -91,7 +91,7 @@ func (acct *account) renewalIn(s *slot, now Instant) (time.Duration, bool) {
 		return 0, false
 	}
 	in := e.left(now) - e.renewAt(u.wantedNow(now)) - e.jitter
-	in = max(in, s.last.minInterval()-s.last.obtained.Since(now), 0)
+	in = max(in, max(e.minInterval(), s.last.minInterval())-s.last.obtained.Since(now), 0)
 	for _, t := range []*trouble{acct.trouble, s.trouble} {
 		if t == nil {
 			continue

@@ -183,3 +183,5 @@ var (
 	denied    = &provider.Error{Class: provider.Refused, Status: 403, Message: "403 forbidden"}
 	down      = &provider.Error{Class: provider.Transient, Status: 503, Message: "503 service unavailable"}
 )
+
+var errFull = errors.New("no space left on device")

@@ -166,7 +166,7 @@ func statusOf(c ipc.Code) int {
 		return http.StatusForbidden
 	case ipc.CodeUnreachable, ipc.CodeWrongServer:
 		return http.StatusBadGateway
-	case ipc.CodeStoreLocked:
+	case ipc.CodeStoreLocked, ipc.CodePassphraseNotSet:
 		return http.StatusLocked
 	case ipc.CodeStoreAbsent, ipc.CodeBusy:
 		return http.StatusServiceUnavailable

@@ -124,7 +124,7 @@ func unlock(s *Server, c *call) (any, error) {
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
-	return done{}, s.Agent.Unlock(c.Context(), req.Passphrase.Text)
+	return done{}, s.Agent.Unlock(c.Context(), req.Passphrase.Text, req.Choose)
 }
 
 var _ http.Handler = (*Server)(nil)
