@@ -9,6 +9,7 @@ var commands = []*command{
 	&statusCommand,
 	&profileCommand,
 	&logoutCommand,
+	&unlockCommand,
 	&socketCommand,
 	&versionCommand,
 	&completionCommand,

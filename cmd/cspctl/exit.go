@@ -37,11 +37,11 @@ func exitCode(err error) int {
 		return exitRefused
 	case ipc.CodeUnreachable, ipc.CodeWrongServer:
 		return exitUnreachable
-	case ipc.CodeAgent, ipc.CodeBusy:
+	case ipc.CodeAgent, ipc.CodeBusy, ipc.CodeNotAllowed:
 		return exitNoAgent
 	case ipc.CodeMinTTL:
 		return exitMinTTL
-	case ipc.CodeStoreLocked, ipc.CodeStoreAbsent:
+	case ipc.CodeStoreLocked, ipc.CodeStoreAbsent, ipc.CodePassphraseNotSet:
 		return exitStore
 	}
 	return exitFailure

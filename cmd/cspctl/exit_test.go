@@ -22,10 +22,10 @@ var exitCodes = map[ipc.Code]int{
 	ipc.CodeNoSuchProfile: 3, ipc.CodeNotLoggedIn: 3,
 	ipc.CodeRefused: 4, ipc.CodePasscodeNeeded: 4, ipc.CodeRefusedForNow: 4,
 	ipc.CodeUnreachable: 5, ipc.CodeWrongServer: 5,
-	ipc.CodeAgent: 6, ipc.CodeBusy: 6,
+	ipc.CodeAgent: 6, ipc.CodeBusy: 6, ipc.CodeNotAllowed: 6,
 	ipc.CodeMinTTL:      7,
-	ipc.CodeStoreLocked: 8, ipc.CodeStoreAbsent: 8,
-	ipc.CodeState: 1, ipc.CodeConfigInvalid: 1, ipc.CodeNotAllowed: 1, ipc.CodeNotFound: 1, ipc.CodeInternal: 1,
+	ipc.CodeStoreLocked: 8, ipc.CodeStoreAbsent: 8, ipc.CodePassphraseNotSet: 8,
+	ipc.CodeState: 1, ipc.CodeConfigInvalid: 1, ipc.CodeNotFound: 1, ipc.CodeInternal: 1,
 }
 
 func TestExitCodeOfEveryAgentError(t *testing.T) {

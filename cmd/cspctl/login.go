@@ -92,7 +92,8 @@ func runLogin(a *app, args []string, o loginOptions) error {
 		return usage("this looks like a secret, not like the name of a profile",
 			"a secret in an argument leaks: make a new one, and enter it when asked, or with --token-file")
 	}
-	if req.Secret, err = a.readSecret(o.tokenFile, secretName(req.Provider, old), name); err != nil {
+	what := secretName(req.Provider, old)
+	if req.Secret, err = a.readSecret(o.tokenFile, "--token-file", what, what+" for profile "+name+": "); err != nil {
 		return err
 	}
 	res, err := putProfile(a, c, name, req)

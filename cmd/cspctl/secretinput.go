@@ -23,23 +23,23 @@ func codeOf(err error) ipc.Code {
 	return ""
 }
 
-// readSecret reads a secret from path, from stdin if that is "-", or asks for
-// it. what is how a person calls it.
-func (a *app) readSecret(path, what, profile string) (secret.Wire, error) {
+// readSecret reads a secret from the file that a flag names, from stdin if that
+// is "-", or asks for it with question. what is how a person calls it.
+func (a *app) readSecret(path, flag, what, question string) (secret.Wire, error) {
 	var text secret.Text
 	switch path {
 	case "":
 		tty, err := a.openTTY()
 		if err != nil {
-			return secret.Wire{}, usage("there is no terminal to ask for the "+what+" on", "add --token-file FILE, or --token-file - for stdin")
+			return secret.Wire{}, usage("there is no terminal to ask for the "+what+" on", "add "+flag+" FILE, or "+flag+" - for stdin")
 		}
 		defer func() { _ = tty.Close() }()
-		if text, err = tty.Secret(what+" for profile "+profile+": ", maxInput); err != nil {
+		if text, err = tty.Secret(question, maxInput); err != nil {
 			return secret.Wire{}, failed(ipc.CodeInternal, reason(err), "")
 		}
 	case "-":
 		if a.isTerminal(0) {
-			return secret.Wire{}, usage("stdin is a terminal, which would show the "+what, "leave --token-file out to be asked without echo")
+			return secret.Wire{}, usage("stdin is a terminal, which would show the "+what, "leave "+flag+" out to be asked without echo")
 		}
 		s, err := readAll(a.stdin, "stdin")
 		if err != nil {
@@ -47,7 +47,7 @@ func (a *app) readSecret(path, what, profile string) (secret.Wire, error) {
 		}
 		text = secret.New(s)
 	default:
-		s, err := readSmall(path, "--token-file")
+		s, err := readSmall(path, flag)
 		if err != nil {
 			return secret.Wire{}, err
 		}

@@ -137,7 +137,8 @@ type RenameRequest struct {
 
 // UnlockRequest is the body of POST /v1/unlock.
 type UnlockRequest struct {
-	Passphrase secret.Wire `json:"passphrase"` // of the file store
+	Passphrase secret.Wire `json:"passphrase"`       // of the file store
+	Choose     bool        `json:"choose,omitempty"` // it becomes the passphrase, if there is none yet
 }
 
 // Status answers GET /v1/status.
@@ -214,26 +215,27 @@ func (e *Error) Unwrap() error { return e.Err }
 type Code string
 
 const (
-	CodeBadRequest     Code = "bad_request"      // wrong usage
-	CodeBadProfileName Code = "bad_profile_name" // not a name that a profile can have
-	CodeNoSuchProfile  Code = "no_such_profile"
-	CodeNotLoggedIn    Code = "not_logged_in" // the profile is there, its secret is not, or is bound elsewhere
-	CodeProfileExists  Code = "profile_exists"
-	CodeOrgDiffers     Code = "org_differs" // the new secret belongs to another org
-	CodeRefused        Code = "credential_refused"
-	CodePasscodeNeeded Code = "passcode_needed"
-	CodeRefusedForNow  Code = "refused_for_now"
-	CodeUnreachable    Code = "server_unreachable" // or failing
-	CodeWrongServer    Code = "wrong_server"
-	CodeMinTTL         Code = "min_ttl_unmet"
-	CodeStoreLocked    Code = "store_locked"
-	CodeStoreAbsent    Code = "store_unavailable"
-	CodeState          Code = "state_unusable" // a full disk, a read-only home, a damaged file
-	CodeConfigInvalid  Code = "config_invalid"
-	CodeNotAllowed     Code = "not_allowed" // the socket's role, or the peer, may not do this
-	CodeBusy           Code = "busy"        // too many requests at once
-	CodeNotFound       Code = "not_found"   // no such path
-	CodeInternal       Code = "internal"
+	CodeBadRequest       Code = "bad_request"      // wrong usage
+	CodeBadProfileName   Code = "bad_profile_name" // not a name that a profile can have
+	CodeNoSuchProfile    Code = "no_such_profile"
+	CodeNotLoggedIn      Code = "not_logged_in" // the profile is there, its secret is not, or is bound elsewhere
+	CodeProfileExists    Code = "profile_exists"
+	CodeOrgDiffers       Code = "org_differs" // the new secret belongs to another org
+	CodeRefused          Code = "credential_refused"
+	CodePasscodeNeeded   Code = "passcode_needed"
+	CodeRefusedForNow    Code = "refused_for_now"
+	CodeUnreachable      Code = "server_unreachable" // or failing
+	CodeWrongServer      Code = "wrong_server"
+	CodeMinTTL           Code = "min_ttl_unmet"
+	CodeStoreLocked      Code = "store_locked"
+	CodeStoreAbsent      Code = "store_unavailable"
+	CodePassphraseNotSet Code = "passphrase_not_set" // the file store waits for its first passphrase
+	CodeState            Code = "state_unusable"     // a full disk, a read-only home, a damaged file
+	CodeConfigInvalid    Code = "config_invalid"
+	CodeNotAllowed       Code = "not_allowed" // the socket's role, or the peer, may not do this
+	CodeBusy             Code = "busy"        // too many requests at once
+	CodeNotFound         Code = "not_found"   // no such path
+	CodeInternal         Code = "internal"
 
 	// CodeAgent is never sent: it marks an agent that cannot be reached, or
 	// that is not ours.

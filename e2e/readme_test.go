@@ -1,0 +1,188 @@
+package e2e_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/creack/pty"
+
+	"github.com/cspctl/cspctl/internal/sim"
+)
+
+// The README and the protocol are true: every command in their blocks runs,
+// in order, unchanged. The hosts that they name are played by the simulator,
+// behind a proxy, as they are for people in offices.
+func TestEveryCommandOfTheDocsRuns(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("needs curl (Debian package curl)")
+	}
+	for _, doc := range []string{"README.md", "docs/protocol.md"} {
+		t.Run(filepath.Base(doc), func(t *testing.T) {
+			w, token := newOffice(t)
+			if doc != "README.md" { // it goes on where the README ends
+				if err := os.WriteFile(w.dir+"/prod.token", []byte(token), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				w.url = "https://console.cloud.vmware.com"
+				if out, err := w.login("prod", "prod.token"); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+			}
+			b, err := os.ReadFile(filepath.Join("..", doc))
+			if err != nil {
+				t.Fatal(err)
+			}
+			script := commandsOf(string(b))
+			if strings.Count(script, "\n") < 5 {
+				t.Fatalf("hardly a command was found: %q", script)
+			}
+			runInTerminal(t, w, script, token)
+		})
+	}
+}
+
+// commandsOf returns the lines of all sh blocks, but for those that build the
+// product, which the tests have done.
+func commandsOf(doc string) string {
+	var script strings.Builder
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(doc, -1) {
+		for line := range strings.Lines(block[1]) {
+			if !strings.HasPrefix(line, "make ") {
+				script.WriteString(line)
+			}
+		}
+	}
+	return script.String()
+}
+
+// newOffice is a world in which the real hosts' names lead to the simulator.
+func newOffice(t *testing.T) (*world, string) {
+	t.Helper()
+	w, err := newWorld(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.close)
+	s := sim.New(sim.Options{})
+	account, err := s.AddToken(sim.APIToken{Name: "prod"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lab, err := s.AddToken(sim.APIToken{Name: "lab"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(w.dir+"/lab.token", []byte(lab.Value+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ca, err := sim.NewCA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := ca.Certificate("console.cloud.vmware.com", "vmc.vmware.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := w.dir + "/roots.pem"
+	if err := os.WriteFile(roots, ca.PEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	console := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Host != "vmc.vmware.com" {
+			s.ServeHTTP(rw, r)
+		} else if jwt := r.Header.Get("csp-auth-token"); strings.Count(jwt, ".") == 2 && r.URL.Path == "/vmc/api/orgs" {
+			fmt.Fprintln(rw, "[]")
+		} else {
+			http.Error(rw, "no access token", http.StatusUnauthorized)
+		}
+	}))
+	console.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	console.StartTLS()
+	t.Cleanup(console.Close)
+	proxy := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		connect(rw, r, console.Listener.Addr().String())
+	}))
+	t.Cleanup(proxy.Close)
+
+	w.env = append(w.env, "HTTPS_PROXY="+proxy.URL, "https_proxy="+proxy.URL, "SSL_CERT_FILE="+roots, "CURL_CA_BUNDLE="+roots)
+	// The default of the README is the keychain; the memory serves as well here.
+	config := w.dir + "/home/.config/cspctl"
+	if err := os.MkdirAll(config, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(config+"/config.toml", []byte("store = \"memory\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.startAgent(w.env); err != nil {
+		t.Fatal(err)
+	}
+	return w, account.Value
+}
+
+// connect joins the client with the simulator, whatever host it asked for.
+func connect(rw http.ResponseWriter, r *http.Request, to string) {
+	if r.Method != http.MethodConnect {
+		http.Error(rw, "CONNECT only", http.StatusMethodNotAllowed)
+		return
+	}
+	server, err := net.Dial("tcp", to)
+	if err != nil {
+		http.Error(rw, err.Error(), http.StatusBadGateway)
+		return
+	}
+	client, _, err := http.NewResponseController(rw).Hijack()
+	if err != nil {
+		_ = server.Close()
+		return
+	}
+	_, _ = io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n")
+	go func() { _, _ = io.Copy(server, client); _ = server.Close() }()
+	_, _ = io.Copy(client, server)
+	_ = client.Close()
+}
+
+// runInTerminal runs a script as a person would type it, and answers the
+// question for the API token.
+func runInTerminal(t *testing.T, w *world, script, token string) {
+	t.Helper()
+	const end = "all commands ran"
+	// fail stops the session at the first command that fails; curl does with -f.
+	c := exec.Command("bash", "-c", "set -e; curl() { command curl -f \"$@\"; }\n"+script+"\necho '"+end+"'")
+	c.Env, c.Dir = append(w.env, "TERM=xterm"), w.dir
+	tty, err := pty.Start(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	var out bytes.Buffer
+	answered := false
+	buf := make([]byte, 4096)
+	for {
+		n, err := tty.Read(buf)
+		out.Write(buf[:n])
+		if !answered && bytes.Contains(out.Bytes(), []byte("API token for profile")) {
+			answered = true
+			_, _ = io.WriteString(tty, token+"\n")
+		}
+		if err != nil { // the terminal is gone with the session
+			break
+		}
+	}
+	if err := c.Wait(); err != nil || !strings.Contains(out.String(), end) {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	if strings.Contains(out.String(), token) {
+		t.Errorf("the API token was shown:\n%s", out.String())
+	}
+}
