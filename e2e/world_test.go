@@ -101,15 +101,20 @@ func (w *world) startSim(accounts, flags []string) error {
 		args = append(args, "-token-file", a+"="+filepath.Join(w.dir, a+".token"))
 	}
 	w.sim = exec.Command(filepath.Join(bin, "csp-sim"), append(args, flags...)...)
-	var out bytes.Buffer
-	w.sim.Stdout, w.sim.Stderr = &out, &out
+	log, err := os.Create(filepath.Join(w.dir, "sim.log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	w.sim.Stderr = log
 	if err := w.sim.Start(); err != nil {
 		return err
 	}
 	return within(10*time.Second, func() error {
 		b, err := os.ReadFile(ready)
 		if err != nil {
-			return fmt.Errorf("the simulator: %w: %s", err, &out)
+			said, _ := os.ReadFile(log.Name())
+			return fmt.Errorf("the simulator: %w: %s", err, said)
 		}
 		w.url = strings.TrimSpace(string(b))
 		return nil
