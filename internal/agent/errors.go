@@ -31,7 +31,8 @@ func wireError(err error, profile string) *ipc.Error {
 		var hint string
 		switch e.Class {
 		case provider.Permanent:
-			w.Code, hint = ipc.CodeRefused, "make a new one in the console, then: cspctl login "+profile
+			// The agent alone knows which profile to name.
+			w.Code, w.Hint = ipc.CodeRefused, "make a new API token in the console (My Account > API Tokens), then: cspctl login "+profile
 		case provider.PasscodeNeeded:
 			w.Code, hint = ipc.CodePasscodeNeeded, "cspctl token "+profile+" --passcode NNNNNN"
 		case provider.Refused:

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/cspctl/cspctl/internal/agent"
@@ -15,17 +16,23 @@ import (
 // clock is the time of a synctest bubble on two clocks, with a machine that
 // can be suspended and a wall clock that can be stepped.
 type clock struct {
-	start time.Time
-	mu    sync.Mutex
-	slept time.Duration
-	step  time.Duration
-	reads int
+	start  time.Time
+	mu     sync.Mutex
+	slept  time.Duration
+	step   time.Duration
+	reads  int
+	frozen chan struct{}
 }
 
 func newClock() *clock { return &clock{start: time.Now()} }
 
 func (c *clock) Now() agent.Instant {
 	c.mu.Lock()
+	if frozen := c.frozen; frozen != nil {
+		c.mu.Unlock()
+		<-frozen
+		c.mu.Lock()
+	}
 	defer c.mu.Unlock()
 	c.reads++
 	now := time.Now()
@@ -40,6 +47,15 @@ func (c *clock) suspend(d time.Duration) { c.mu.Lock(); c.slept += d; c.mu.Unloc
 
 // stepWall sets the wall clock by d.
 func (c *clock) stepWall(d time.Duration) { c.mu.Lock(); c.step += d; c.mu.Unlock() }
+
+// freeze stops whoever reads the clock until thaw is called, as a suspend does
+// on a system whose timers run on in it.
+func (c *clock) freeze() (thaw func()) {
+	frozen := make(chan struct{})
+	set := func(to chan struct{}) { c.mu.Lock(); c.frozen = to; c.mu.Unlock() }
+	set(frozen)
+	return func() { set(nil); close(frozen) }
+}
 
 // server is an upstream whose clock is never stepped and never sleeps.
 type server struct {
@@ -186,6 +202,16 @@ func (s *server) answer(n int, c provider.Credential) provider.Token {
 // jwt makes a token with these claims and no signature worth the name.
 func jwt(claims string) string {
 	return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
+}
+
+// idleFirst judges that an exchange came after idle connections were dropped.
+func (s *server) idleFirst(before int, t *testing.T) func(int, provider.Request) error {
+	return func(int, provider.Request) error {
+		if s.idle == before {
+			t.Error("an exchange went over a connection from before the sleep")
+		}
+		return nil
+	}
 }
 
 // leftAtServer is the life that a token has by the server's clock.

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/cspctl/cspctl/internal/ipc"
@@ -109,7 +110,7 @@ func (a *Agent) fly(acct *account, s *slot, f *flight, up provider.Request) (*en
 	switch cause := context.Cause(ctx); {
 	case err == nil:
 		return e, nil
-	case cause == errAgain:
+	case errors.Is(cause, errAgain):
 		return nil, errAgain
 	case cause != nil:
 		return nil, wireError(cause, acct.name) // says nothing about the profile

@@ -31,7 +31,7 @@ func (a *Agent) Token(ctx context.Context, req ipc.TokenRequest) (ipc.Token, err
 		if err == nil {
 			return t, nil
 		}
-		if err != errAgain { // never wrapped
+		if !errors.Is(err, errAgain) {
 			return ipc.Token{}, wireError(err, rec.account.name)
 		}
 	}

@@ -91,6 +91,7 @@ func (w *world) start() {
 		Providers: map[string]agent.Provider{provider.CSP: w.server},
 		Stores:    map[string]agent.Store{provider.Memory: w.store, provider.File: w.file},
 		State:     w.state, Clock: w.clock,
+		DefaultStore: func() string { return provider.Memory },
 	})
 	if err != nil {
 		w.t.Fatal(err)
