@@ -100,9 +100,7 @@ func setup(e *testscript.Env) error {
 		return err
 	}
 	e.Defer(w.close)
-	for _, v := range w.env {
-		e.Vars = append(e.Vars, v)
-	}
+	e.Vars = append(e.Vars, w.env...)
 	e.Values[worldKey{}] = w
 	return nil
 }

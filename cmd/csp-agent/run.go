@@ -71,7 +71,7 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 	}
 	defer a.Close()
 	audit := api.NewAudit(f.audit, log)
-	defer audit.Close()
+	defer func() { _ = audit.Close() }()
 
 	var servers []*http.Server
 	var wg sync.WaitGroup

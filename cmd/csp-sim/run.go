@@ -38,11 +38,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	s := sim.New(sim.Options{Life: o.life, Log: slog.New(slog.NewTextHandler(stderr, nil))})
-	listener, err := net.Listen("tcp", o.listen)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
 	if err != nil {
 		return err
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	base := "http://" + listener.Addr().String()
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(slog.NewTextHandler(stderr, nil), slog.LevelDebug)}
@@ -69,7 +69,7 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		if err := atomicfile.Write(o.readyFile, []byte(base+"\n")); err != nil {
 			return errors.Join(err, server.Close())
 		}
-		defer os.Remove(o.readyFile)
+		defer func() { _ = os.Remove(o.readyFile) }()
 	}
 	fmt.Fprintln(stdout, base)
 	for _, value := range secrets {

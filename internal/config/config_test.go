@@ -58,8 +58,8 @@ func TestT12ProxyFromTheSettingsOrTheEnvironment(t *testing.T) {
 	t.Setenv("HTTPS_PROXY", "http://env.example:1")
 	t.Setenv("NO_PROXY", "")
 	for text, want := range map[string]string{
-		"": "http://env.example:1",
-		"https_proxy = \"http://set.example:2\"":                                   "http://set.example:2",
+		"":                                       "http://env.example:1",
+		"https_proxy = \"http://set.example:2\"": "http://set.example:2",
 		"https_proxy = \"http://set.example:2\"\nno_proxy = \"cloud.vmware.com\"": "",
 	} {
 		s, err := config.Load(write(t, text))

@@ -149,7 +149,7 @@ func loadKey(path string, check func(fs.FileInfo) error) (identity, *provider.St
 	if err != nil {
 		return fail(plain(err), "check the path in CSP_AGENT_STORE_KEY_FILE, or the service's LoadCredential=", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	// Of the open file: the path may lead elsewhere a moment later.
 	info, err := file.Stat()
 	if err != nil {
@@ -178,7 +178,7 @@ func readBounded(path string, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err

@@ -103,7 +103,7 @@ func TestAnswerSuitsRealClients(t *testing.T) {
 	if err := json.Unmarshal([]byte(keys.text), &set); err != nil || len(set.Keys) != 1 {
 		t.Fatalf("got %v, %s", err, keys.text)
 	}
-	jws, err := jose.ParseSigned(a.json["access_token"].(string), []jose.SignatureAlgorithm{jose.RS256})
+	jws, err := jose.ParseSignedCompact(a.json["access_token"].(string), []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ package listen
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -183,7 +184,7 @@ func checkPath(path string) error {
 	if !ok || info.Mode().Type() != fs.ModeSocket || int(st.Uid) != os.Geteuid() {
 		return fmt.Errorf("%s is in the way, and is not a socket of yours: remove it, or set %s to another path", path, ipc.EnvSocket)
 	}
-	c, err := net.DialTimeout("unix", path, time.Second)
+	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "unix", path)
 	if err == nil {
 		_ = c.Close()
 	}
