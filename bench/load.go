@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -30,18 +31,9 @@ func load(w *world, requests int) error {
 		return fmt.Errorf("%s: %w", resp.Status, err)
 	}
 	bare := filepath.Join(w.home, "bare.sock")
-	l, err := net.Listen("unix", bare)
-	if err != nil {
+	if err := w.startBare(bare, resp.Header, body); err != nil {
 		return err
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
-		for k, v := range resp.Header {
-			rw.Header()[k] = v
-		}
-		_, _ = rw.Write(body)
-	})}
-	go func() { _ = server.Serve(l) }()
-	defer server.Close()
 
 	fmt.Printf("\nTokens from the cache over the socket, %d requests of each, in turn with a bare net/http server\n\n", requests)
 	fmt.Printf("  %-11s %-14s %10s %9s %9s\n", "connections", "", "requests/s", "p50", "p99")
@@ -62,6 +54,54 @@ func load(w *world, requests int) error {
 			float64(quantile(agent.times, 0.99))/float64(quantile(plain.times, 0.99)))
 	}
 	return nil
+}
+
+// startBare starts a process that answers every request on a socket with the
+// same bytes, by net/http and nothing else.
+func (w *world) startBare(socket string, header http.Header, body []byte) error {
+	answer, err := json.Marshal(bareAnswer{header, body})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(socket+".json", answer, 0o600); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if _, err := w.start(self, "-bare", socket); err != nil {
+		return err
+	}
+	return until(func() bool { return get(client(socket, 1)) == nil })
+}
+
+type bareAnswer struct {
+	Header http.Header
+	Body   []byte
+}
+
+// bareServer is what that process runs.
+func bareServer(socket string) error {
+	b, err := os.ReadFile(socket + ".json")
+	if err != nil {
+		return err
+	}
+	var a bareAnswer
+	if err := json.Unmarshal(b, &a); err != nil {
+		return err
+	}
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for k, v := range a.Header {
+			w.Header()[k] = v
+		}
+		_, _ = w.Write(a.Body)
+	})}
+	return server.Serve(l)
 }
 
 // result is the times of requests, and how long they took together.

@@ -20,7 +20,12 @@ func main() {
 	rounds := flag.Int("rounds", 300, "starts of each program")
 	requests := flag.Int("requests", 20000, "requests of each load")
 	only := flag.String("only", "", "start, load, hung or memory; all if empty")
+	bare := flag.String("bare", "", "be the bare server on this socket (used by the command itself)")
 	flag.Parse()
+	if *bare != "" {
+		fmt.Fprintln(os.Stderr, bareServer(*bare))
+		os.Exit(1)
+	}
 	dir, err := filepath.Abs(*bin)
 	if err == nil {
 		err = bench(dir, *rounds, *requests, *only)
