@@ -63,11 +63,11 @@ func TestChangeWhileAnExchangeIsUnderWay(t *testing.T) {
 					t.Fatal(err)
 				}
 				tok, err := w.token("")
-				if code(err) != c.code || err == nil && w.server.secrets[tok] != "new" {
-					t.Errorf("a token of %q, %v", w.server.secrets[tok], err)
+				if code(err) != c.code || err == nil && w.server.secretOf(tok) != "new" {
+					t.Errorf("a token of %q, %v", w.server.secretOf(tok), err)
 				}
-				if w.server.most != 1 {
-					t.Errorf("%d exchanges at once", w.server.most)
+				if w.server.atOnce() != 1 {
+					t.Errorf("%d exchanges at once", w.server.atOnce())
 				}
 			})
 		})
@@ -87,8 +87,8 @@ func TestChangeEmptiesTheCache(t *testing.T) {
 				}
 				for _, scope := range []string{"", "a"} {
 					tok, err := w.ask(ipc.TokenRequest{Scope: []string{scope}})
-					if code(err) != c.code || err == nil && w.server.secrets[tok] != "new" {
-						t.Errorf("a token of %q, %v", w.server.secrets[tok], err)
+					if code(err) != c.code || err == nil && w.server.secretOf(tok) != "new" {
+						t.Errorf("a token of %q, %v", w.server.secretOf(tok), err)
 					}
 				}
 			})
@@ -104,7 +104,7 @@ func TestChangesInAStorm(t *testing.T) {
 		var mu sync.Mutex
 		current := 0 // the last login that has returned
 		secretNo := func(tok string) (n int) {
-			_, _ = fmt.Sscanf(w.server.secrets[tok], "secret %d", &n)
+			_, _ = fmt.Sscanf(w.server.secretOf(tok), "secret %d", &n)
 			return n
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -117,9 +117,7 @@ func TestChangesInAStorm(t *testing.T) {
 					least := current
 					mu.Unlock()
 					tok, err := w.ask(ipc.TokenRequest{Fresh: i == 0, Scope: []string{fmt.Sprint(i % 3)}})
-					w.server.mu.Lock()
 					n := secretNo(tok)
-					w.server.mu.Unlock()
 					mu.Lock()
 					if err == nil {
 						served++

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -99,13 +100,19 @@ func newServer(c *clock) *server {
 }
 
 func (s *server) set(f func(*server)) { s.mu.Lock(); defer s.mu.Unlock(); f(s) }
-func (s *server) count() int          { s.mu.Lock(); defer s.mu.Unlock(); return s.exchanges }
+
+func (s *server) count() int   { return get(s, func(s *server) int { return s.exchanges }) }
+func (s *server) dropped() int { return get(s, func(s *server) int { return s.idle }) }
+func (s *server) atOnce() int  { return get(s, func(s *server) int { return s.most }) }
+func (s *server) secretOf(tok string) string {
+	return get(s, func(s *server) string { return s.secrets[tok] })
+}
+
+func get[T any](s *server, f func(*server) T) T { s.mu.Lock(); defer s.mu.Unlock(); return f(s) }
 
 // calls are the exchanges so far.
 func (s *server) calls() []call {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]call(nil), s.log...)
+	return get(s, func(s *server) []call { return slices.Clone(s.log) })
 }
 
 func (s *server) Origin(server string) (string, error) {
@@ -216,9 +223,7 @@ func (s *server) idleFirst(before int, t *testing.T) func(int, provider.Request)
 
 // leftAtServer is the life that a token has by the server's clock.
 func (s *server) leftAtServer(token string) time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ends[token] - s.clock.Now().Boot
+	return get(s, func(s *server) time.Duration { return s.ends[token] }) - s.clock.Now().Boot
 }
 
 // store is a store in memory that can fail, and hang, for chosen profiles.

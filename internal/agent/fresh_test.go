@@ -270,8 +270,8 @@ func TestPasscodesAreNotShared(t *testing.T) {
 		}
 		wg.Wait()
 		w.mustCount(10)
-		if w.server.most != 1 {
-			t.Errorf("%d at once", w.server.most)
+		if w.server.atOnce() != 1 {
+			t.Errorf("%d at once", w.server.atOnce())
 		}
 		w.failWith(down) // nor tried twice: it would be used up
 		w.server.set(func(s *server) { s.judge = nil })

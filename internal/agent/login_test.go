@@ -95,8 +95,8 @@ func TestLoginThatFailsChangesNothing(t *testing.T) {
 				})
 				w.server.set(func(s *server) { s.fail, s.hang, s.judge = nil, false, nil })
 				w.state.set(func(f *stateFile) { f.fail = nil })
-				if tok, err := w.fresh(); w.server.secrets[tok] != "secret of prod" {
-					t.Errorf("the next exchange is %q: %v", w.server.secrets[tok], err)
+				if tok, err := w.fresh(); w.server.secretOf(tok) != "secret of prod" {
+					t.Errorf("the next exchange is %q: %v", w.server.secretOf(tok), err)
 				}
 				w.restart()
 				w.mustToken("")
@@ -180,8 +180,8 @@ func TestLoginIntoAnotherStoreRemovesTheOldSecret(t *testing.T) {
 		if w.store.secret("prod") != "" || w.file.secret("prod") != "new" {
 			t.Errorf("the stores have %q and %q", w.store.secret("prod"), w.file.secret("prod"))
 		}
-		if tok := w.mustToken(""); w.server.secrets[tok] != "new" {
-			t.Errorf("exchanged %q", w.server.secrets[tok])
+		if tok := w.mustToken(""); w.server.secretOf(tok) != "new" {
+			t.Errorf("exchanged %q", w.server.secretOf(tok))
 		}
 		// If the old one can't be removed, the person is told where it is.
 		w.file.set(func(s *store) { s.delErr = locked })

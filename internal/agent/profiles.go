@@ -68,10 +68,10 @@ func (a *Agent) Remove(ctx context.Context, name string, interactive bool) error
 		delete(c.Profiles, name)
 		if c.Default == name {
 			c.Default = ""
+		}
+		if c.Default == "" && len(c.Profiles) == 1 {
 			for only := range c.Profiles {
-				if len(c.Profiles) == 1 {
-					c.Default = only
-				}
+				c.Default = only
 			}
 		}
 	})

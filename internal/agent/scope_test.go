@@ -172,8 +172,8 @@ func TestP4ScopesAreRenewedAhead(t *testing.T) {
 			}
 			time.Sleep(30 * time.Second)
 		}
-		if n := w.server.count(); n > 4*scopes || w.server.most != 1 {
-			t.Errorf("%d exchanges, %d at once", n, w.server.most)
+		if n := w.server.count(); n > 4*scopes || w.server.atOnce() != 1 {
+			t.Errorf("%d exchanges, %d at once", n, w.server.atOnce())
 		}
 	})
 }

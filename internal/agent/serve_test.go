@@ -42,7 +42,7 @@ func TestP5OneExchangeUnderWayWhateverTheScopes(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n := w.server.most; n != 1 {
+		if n := w.server.atOnce(); n != 1 {
 			t.Errorf("%d exchanges at once", n)
 		}
 		if n := w.server.count(); n < 10 || n > 20 {

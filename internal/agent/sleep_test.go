@@ -16,14 +16,14 @@ func TestT8IdleConnectionsAreClosedBeforeTheNextExchange(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				w.mustToken("")
 				time.Sleep(time.Second)
-				before := w.server.idle
+				before := w.server.dropped()
 				w.clock.suspend(d)
 				w.server.set(func(s *server) { s.judge = s.idleFirst(before, t) })
 				if _, err := w.fresh(); err != nil { // before Run has had a look
 					t.Fatal(err)
 				}
 				time.Sleep(time.Minute)
-				if n := w.server.idle - before; n != 1 {
+				if n := w.server.dropped() - before; n != 1 {
 					t.Errorf("connections were dropped %d times", n)
 				}
 			})
@@ -41,8 +41,8 @@ func TestT8NothingIsDroppedWithoutASleep(t *testing.T) {
 		time.Sleep(time.Minute)
 		w.clock.stepWall(24 * time.Hour)
 		time.Sleep(time.Minute)
-		if w.server.idle != 0 {
-			t.Errorf("connections were dropped %d times", w.server.idle)
+		if w.server.dropped() != 0 {
+			t.Errorf("connections were dropped %d times", w.server.dropped())
 		}
 	})
 }
@@ -56,8 +56,8 @@ func TestT8SleepIsNoticedWhereTimersRunOn(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		thaw()
 		time.Sleep(31 * time.Second)
-		if w.server.idle != 1 {
-			t.Errorf("connections were dropped %d times", w.server.idle)
+		if w.server.dropped() != 1 {
+			t.Errorf("connections were dropped %d times", w.server.dropped())
 		}
 	})
 }
