@@ -3,7 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strings"
 
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/provider"
@@ -72,11 +72,8 @@ func (a *Agent) replace(ctx context.Context, old, rec Record, cred provider.Cred
 func storeChoices(err error, kind, chosen string) error {
 	w := *wireError(err, "")
 	if chosen == "" && kind == provider.Keychain {
-		const others = "--store file keeps it encrypted in a file, --store memory until the agent ends"
-		w.Hint = fmt.Sprintf("%s; or choose another store: %s", w.Hint, others)
-		if w.Hint[0] == ';' {
-			w.Hint = w.Hint[2:]
-		}
+		const others = "or choose another store: --store file keeps it encrypted in a file, --store memory until the agent ends"
+		w.Hint = strings.TrimPrefix(w.Hint+"; "+others, "; ")
 	}
 	return &w
 }

@@ -74,10 +74,10 @@ func (macOS) explain(err error) *provider.StoreError {
 		return locked(kind, "the keychain's password was wrong", "try again, or unlock it: security unlock-keychain", err)
 	case exitNoSuchKeychain, exitNoDefaultKeychain:
 		return unavailable(kind, "there is no default keychain",
-			"make one in Keychain Access, or use the encrypted file: cspctl login --store file", err)
+			"make one in Keychain Access", err)
 	case exitNotAvailable:
 		return unavailable(kind, "no keychain is available in this session",
-			"run the agent in a login session, or use the encrypted file: cspctl login --store file", err)
+			"run the agent in a login session", err)
 	}
 	return nil
 }

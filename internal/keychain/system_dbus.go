@@ -206,7 +206,7 @@ func findCollection(ctx context.Context, conn *dbus.Conn) (dbus.ObjectPath, *pro
 		}
 		if path == noObject {
 			return "", unavailable(kind, "the keychain has no default collection to keep secrets in",
-				"make one, for example in the program Passwords and Keys (seahorse), or use the encrypted file: cspctl login --store file", nil)
+				"make one, for example in the program Passwords and Keys (seahorse)", nil)
 		}
 	}
 	var isLocked bool
@@ -241,11 +241,11 @@ func findService(ctx context.Context, conn *dbus.Conn) *provider.StoreError {
 	}
 	if !slices.Contains(names, secretsName) {
 		return unavailable(kind, "no keychain runs on the session bus",
-			"start one (gnome-keyring, KWallet, KeePassXC), or use the encrypted file: cspctl login --store file", nil)
+			"start one (gnome-keyring, KWallet, KeePassXC)", nil)
 	}
 	if err := bus.CallWithContext(ctx, "org.freedesktop.DBus.StartServiceByName", 0, secretsName, uint32(0)).Err; err != nil {
 		return unavailable(kind, "the keychain is installed, but does not start",
-			"see its own log (journalctl --user), or use the encrypted file: cspctl login --store file", err)
+			"see its own log (journalctl --user)", err)
 	}
 	return nil
 }
@@ -253,7 +253,7 @@ func findService(ctx context.Context, conn *dbus.Conn) *provider.StoreError {
 // busFailure says what is wrong with the session bus.
 func busFailure(ctx context.Context, err error) *provider.StoreError {
 	const kind = provider.Keychain
-	const hint = "log in to a desktop or enable the user's D-Bus (Debian package dbus-user-session), or use the encrypted file: cspctl login --store file"
+	const hint = "log in to a desktop or enable the user's D-Bus (Debian package dbus-user-session)"
 	switch {
 	case ctx.Err() != nil:
 		return unavailable(kind, "the session bus does not answer in time", "log out and in again", ctx.Err())

@@ -65,7 +65,7 @@ func (credentialManager) explain(err error) *provider.StoreError {
 	switch {
 	case errors.Is(err, errorNoSuchLogonSession), errors.Is(err, errorBadUsername), errors.Is(err, rpcServerUnavailable):
 		return unavailable(provider.Keychain, "this logon session has no Credential Manager (ssh, or a service)",
-			"run the agent in your desktop session, or use the encrypted file: cspctl login --store file", err)
+			"run the agent in your desktop session", err)
 	}
 	return nil
 }
