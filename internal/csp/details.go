@@ -9,37 +9,32 @@ import (
 
 	"github.com/cspctl/cspctl/internal/provider"
 	"github.com/cspctl/cspctl/internal/secret"
+	"github.com/cspctl/cspctl/internal/upstream"
 )
 
-const (
-	// labelRemainSize is remainSize for names and ids, in which a short piece of
-	// the secret is an accident rather than an echo.
-	labelRemainSize = 8
-	maxLabel        = 256 // runes
-	maxScopes       = 1000
-)
+// maxScopes bounds the scopes that are kept of an answer.
+const maxScopes = 1000
 
 // Details asks what the server knows about the API token. An expired or
 // revoked one is unknown to it: class Permanent. Its error is a *provider.Error.
 func (c *Client) Details(ctx context.Context, cred provider.Credential) (provider.Details, error) {
 	body, err := json.Marshal(map[string]string{"tokenValue": cred.Secret.Reveal()})
 	if err != nil {
-		return provider.Details{}, fail(provider.Refused, "the API token can't be sent", "", err)
+		return provider.Details{}, upstream.Fail(provider.Refused, "the API token can't be sent", "", err)
 	}
-	r, err := c.do(ctx, cred, call{path: detailsPath, contentType: "application/json", body: string(body),
-		clean: newCleaner(remainSize, cred.Secret)})
+	r, err := c.do(ctx, cred, upstream.Call{Path: detailsPath, Type: "application/json", Body: string(body)})
 	if err != nil {
 		return provider.Details{}, err
 	}
-	if !r.success() {
-		e := r.failure()
-		if e.Class == provider.Permanent || r.status == http.StatusNotFound && r.form() == isJSON {
+	if !r.Success() {
+		e := r.Failure(said(r))
+		if e.Class == provider.Permanent || r.Status == http.StatusNotFound && r.Form() == upstream.JSON {
 			e.Class, e.Hint = provider.Permanent, newToken
-			e.Message = "the API token is expired, revoked or unknown to " + r.host
+			e.Message = "the API token is expired, revoked or unknown to " + r.Host
 		}
 		return provider.Details{}, e
 	}
-	d, e := r.details(cred.Secret)
+	d, e := readDetails(r, cred.Secret)
 	if e != nil {
 		return provider.Details{}, e
 	}
@@ -66,35 +61,35 @@ type detailsDTO struct {
 	Username             json.RawMessage `json:"username"`
 }
 
-func (r reply) details(sent secret.Text) (provider.Details, *provider.Error) {
+func readDetails(r upstream.Reply, sent secret.Text) (provider.Details, *provider.Error) {
 	var none provider.Details
-	if r.form() == isHTML {
-		return none, r.webPage()
+	if r.Form() == upstream.HTML {
+		return none, r.WebPage()
 	}
 	var b detailsDTO
-	if r.tooLong || json.Unmarshal(r.body, &b) != nil {
-		return none, r.wrong("sent an answer that is no API token's details")
+	if r.TooLong || json.Unmarshal(r.Body, &b) != nil {
+		return none, r.Wrong("sent an answer that is no API token's details")
 	}
-	clean := newCleaner(labelRemainSize, sent)
-	label := func(raw json.RawMessage) string { return clean.label(scalar(raw), maxLabel) }
+	clean := upstream.NewCleaner(upstream.LabelRemainSize, sent)
+	label := func(raw json.RawMessage) string { return clean.Label(upstream.Scalar(raw), upstream.MaxLabel) }
 	d := provider.Details{
 		TokenID: label(b.TokenID), TokenName: label(b.TokenName), OrgID: label(b.OrgID),
 		UserID: label(b.UserID), Username: label(b.Username), Acct: label(b.Acct), Domain: label(b.Domain), IdPID: label(b.IdPID),
-		Scope:         labels(clean, list(b.Scope)),
+		Scope:         labels(clean, upstream.List(b.Scope)),
 		AllowedScopes: allowedScopes(clean, b.AllowedScopes),
 		CreatedAt:     instant(b.CreatedAt),
 		LastUsedAt:    instant(b.LastUsedAt),
-		Expiry:        expiry(b.ExpiresAt, r.now()),
-		Deactivated:   strings.EqualFold(scalar(b.Deactivated), "true") || scalar(b.Deactivated) == "1",
+		Expiry:        expiry(b.ExpiresAt, r.Now()),
+		Deactivated:   strings.EqualFold(upstream.Scalar(b.Deactivated), "true") || upstream.Scalar(b.Deactivated) == "1",
 		DeactivatedBy: label(b.DeactivatedUpdatedBy),
 		DeactivatedOn: instant(b.DeactivatedUpdatedOn),
 	}
 	if d.TokenID == "" && d.TokenName == "" && d.OrgID == "" && d.UserID == "" && d.Username == "" && b.CreatedAt == nil && b.ExpiresAt == nil {
-		return none, r.wrong("sent an answer that is no API token's details")
+		return none, r.Wrong("sent an answer that is no API token's details")
 	}
 	for name, raw := range map[string]json.RawMessage{"createdAt": b.CreatedAt, "lastUsedAt": b.LastUsedAt,
 		"expiresAt": b.ExpiresAt, "deactivatedUpdatedOn": b.DeactivatedUpdatedOn} {
-		if s := clean.label(string(raw), 40); s != "" {
+		if s := clean.Label(string(raw), 40); s != "" {
 			if d.RawTimes == nil {
 				d.RawTimes = map[string]string{}
 			}
@@ -106,7 +101,7 @@ func (r reply) details(sent secret.Text) (provider.Details, *provider.Error) {
 
 // instant reads a timestamp of the past; zero if there is none.
 func instant(raw json.RawMessage) time.Time {
-	t, _, ok := timestamp(raw)
+	t, _, ok := upstream.Timestamp(raw)
 	if !ok {
 		return time.Time{}
 	}
@@ -116,20 +111,20 @@ func instant(raw json.RawMessage) time.Time {
 // expiry reads expiresAt. No published answer shows how the server writes
 // "never": whatever can't be a date, or lies ten years ahead, is taken for it.
 func expiry(raw json.RawMessage, now time.Time) provider.Expiry {
-	t, never, ok := timestamp(raw)
+	t, never, ok := upstream.Timestamp(raw)
 	switch {
 	case !ok:
 		return provider.Expiry{}
-	case never || t.After(now.Add(tenYears)):
+	case never || t.After(now.Add(upstream.TenYears)):
 		return provider.Expiry{Known: true, Never: true}
 	}
 	return provider.Expiry{Known: true, At: t}
 }
 
-func labels(clean cleaner, words []string) []string {
+func labels(clean upstream.Cleaner, words []string) []string {
 	var out []string
 	for _, w := range words[:min(len(words), maxScopes)] {
-		if w = clean.label(w, maxLabel); w != "" {
+		if w = clean.Label(w, upstream.MaxLabel); w != "" {
 			out = append(out, w)
 		}
 	}

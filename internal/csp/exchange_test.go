@@ -17,10 +17,8 @@ import (
 	"github.com/cspctl/cspctl/internal/csp"
 	"github.com/cspctl/cspctl/internal/provider"
 	"github.com/cspctl/cspctl/internal/secret"
+	"github.com/cspctl/cspctl/internal/upstream/upstreamtest"
 )
-
-// fake looks like an API token and shares no four characters with any text of ours.
-var fake = "Zq9" + strings.Repeat("Wx7-", 12) + "Kv2_Jj5Pp8Qz"
 
 func credential(origin, token string) provider.Credential {
 	return provider.Credential{Binding: provider.Binding{Provider: provider.CSP, Origin: origin}, Secret: secret.New(token)}
@@ -65,46 +63,6 @@ func (u *upstream) count(suffix string) int {
 	return n
 }
 
-func say(status int, contentType, body string, headers ...string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", contentType)
-		for i := 0; i < len(headers); i += 2 {
-			w.Header().Set(headers[i], headers[i+1])
-		}
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body)
-	}
-}
-
-func sayJSON(status int, body string, headers ...string) http.HandlerFunc {
-	return say(status, "application/json", body, headers...)
-}
-
-// mustFail checks what holds for every error: its type, and that neither it
-// nor the log shows a remain of the API token (P1).
-func mustFail(t *testing.T, err error, class provider.Class, log string) *provider.Error {
-	t.Helper()
-	e, ok := provider.AsError(err)
-	if !ok {
-		t.Fatalf("got %v, want a provider.Error", err)
-	}
-	if e.Class != class {
-		t.Errorf("class %v, want %v: %s", e.Class, class, e.Message)
-	}
-	for _, s := range []string{e.Message, e.Hint, e.Code, e.RequestID, log} {
-		for i := range len(fake) - 3 {
-			if strings.Contains(strings.ToLower(s), strings.ToLower(fake[i:i+4])) {
-				t.Errorf("shows %q of the API token: %s", fake[i:i+4], s)
-				break
-			}
-		}
-	}
-	if e.Message == "" || strings.ContainsAny(e.Message+e.Hint, "\r\n") || strings.HasSuffix(e.Message, ".") {
-		t.Errorf("message %q, hint %q", e.Message, e.Hint)
-	}
-	return e
-}
-
 func TestExchangeSendsTheDocumentedForm(t *testing.T) {
 	var got *http.Request
 	var form map[string][]string
@@ -113,7 +71,7 @@ func TestExchangeSendsTheDocumentedForm(t *testing.T) {
 		r.Body = io.NopCloser(bytes.NewReader(b))
 		_ = r.ParseForm()
 		got, form = r, r.PostForm
-		sayJSON(200, `{"access_token":"abc","expires_in":1799,"token_type":"bearer"}`)(w, r)
+		upstreamtest.SayJSON(200, `{"access_token":"abc","expires_in":1799,"token_type":"bearer"}`)(w, r)
 	}, nil)
 	token := "a+b/c=&d%20 e" // every character that forms escape
 	req := provider.Request{Scope: []string{"openid", "x:y"}, ResourceScope: `{"a":["b"]}`, Passcode: secret.New("123456")}
@@ -145,7 +103,7 @@ func TestExchangeSendsTheDocumentedForm(t *testing.T) {
 
 func TestFailureClasses(t *testing.T) {
 	const refused = `{"metadata":"knull","traceId":"abc71b186e364bc4","statusCode":404,"message":"invalid_grant: Invalid refresh token: xxxx...TAIL","requestId":"0105e0f320064337","moduleCode":"540","cspErrorCode":"540.120-340.800"}`
-	grant := strings.ReplaceAll(refused, "TAIL", fake[len(fake)-5:])
+	grant := strings.ReplaceAll(refused, "TAIL", upstreamtest.Secret[len(upstreamtest.Secret)-5:])
 	page := "<!DOCTYPE html><html><body>Incident</body></html>"
 	errorBody := `{"message":"something is off","cspErrorCode":"1.2","moduleCode":340,"requestId":"r-1"}`
 	for _, c := range []struct {
@@ -157,48 +115,48 @@ func TestFailureClasses(t *testing.T) {
 		after   time.Duration
 		asks    int // details calls
 	}{
-		{"invalid_grant as 404 with a string moduleCode", sayJSON(404, grant), provider.Permanent, "540.120-340.800", "expired, revoked or unknown", 0, 1},
-		{"invalid_grant as 400", sayJSON(400, `{"moduleCode":340,"message":"invalid_grant: Invalid refresh token: `+fake+`"}`), provider.Permanent, "invalid_grant", "expired, revoked or unknown", 0, 1},
-		{"invalid_grant in OAuth's form, as 401", sayJSON(401, `{"error":"invalid_grant","error_description":"no"}`), provider.Permanent, "invalid_grant", "", 0, 1},
-		{"invalid_client", sayJSON(400, `{"error":"invalid_client"}`), provider.Permanent, "invalid_client", "", 0, 1},
-		{"invalid_grant as text", say(400, "text/plain", "invalid_grant: "+fake), provider.Permanent, "invalid_grant", "", 0, 1},
-		{"invalid_grant in a web page", say(400, "text/html", page+"invalid_grant"), provider.Transient, "", "web page", 0, 0},
-		{"invalid_grant while failing", sayJSON(500, grant), provider.Transient, "540.120-340.800", "500 internal server error", 0, 0},
+		{"invalid_grant as 404 with a string moduleCode", upstreamtest.SayJSON(404, grant), provider.Permanent, "540.120-340.800", "expired, revoked or unknown", 0, 1},
+		{"invalid_grant as 400", upstreamtest.SayJSON(400, `{"moduleCode":340,"message":"invalid_grant: Invalid refresh token: `+upstreamtest.Secret+`"}`), provider.Permanent, "invalid_grant", "expired, revoked or unknown", 0, 1},
+		{"invalid_grant in OAuth's form, as 401", upstreamtest.SayJSON(401, `{"error":"invalid_grant","error_description":"no"}`), provider.Permanent, "invalid_grant", "", 0, 1},
+		{"invalid_client", upstreamtest.SayJSON(400, `{"error":"invalid_client"}`), provider.Permanent, "invalid_client", "", 0, 1},
+		{"invalid_grant as text", upstreamtest.Say(400, "text/plain", "invalid_grant: "+upstreamtest.Secret), provider.Permanent, "invalid_grant", "", 0, 1},
+		{"invalid_grant in a web page", upstreamtest.Say(400, "text/html", page+"invalid_grant"), provider.Transient, "", "web page", 0, 0},
+		{"invalid_grant while failing", upstreamtest.SayJSON(500, grant), provider.Transient, "540.120-340.800", "500 internal server error", 0, 0},
 
-		{"other 400", sayJSON(400, errorBody), provider.Refused, "1.2", "something is off", 0, 0},
-		{"other 404", sayJSON(404, errorBody), provider.Refused, "1.2", "404 not found", 0, 0},
-		{"403", sayJSON(403, errorBody), provider.Refused, "1.2", "403 forbidden", 0, 0},
-		{"empty 401", say(401, "", ""), provider.Refused, "", "401 unauthorized", 0, 0},
-		{"empty 403", say(403, "", ""), provider.Refused, "", "403 forbidden", 0, 0},
-		{"XML 403", say(403, "application/xml", "<Error>no</Error>"), provider.Refused, "", "403 forbidden", 0, 0},
-		{"JSON array", sayJSON(400, `["`+fake+`"]`), provider.Refused, "", "400 bad request", 0, 0},
+		{"other 400", upstreamtest.SayJSON(400, errorBody), provider.Refused, "1.2", "something is off", 0, 0},
+		{"other 404", upstreamtest.SayJSON(404, errorBody), provider.Refused, "1.2", "404 not found", 0, 0},
+		{"403", upstreamtest.SayJSON(403, errorBody), provider.Refused, "1.2", "403 forbidden", 0, 0},
+		{"empty 401", upstreamtest.Say(401, "", ""), provider.Refused, "", "401 unauthorized", 0, 0},
+		{"empty 403", upstreamtest.Say(403, "", ""), provider.Refused, "", "403 forbidden", 0, 0},
+		{"XML 403", upstreamtest.Say(403, "application/xml", "<Error>no</Error>"), provider.Refused, "", "403 forbidden", 0, 0},
+		{"JSON array", upstreamtest.SayJSON(400, `["`+upstreamtest.Secret+`"]`), provider.Refused, "", "400 bad request", 0, 0},
 
-		{"408", sayJSON(408, errorBody), provider.Transient, "1.2", "408", 0, 0},
-		{"409", sayJSON(409, errorBody), provider.Transient, "1.2", "409", 0, 0},
-		{"429", sayJSON(429, errorBody), provider.Transient, "1.2", "fewer requests", 0, 0},
-		{"429 with Retry-After", sayJSON(429, errorBody, "Retry-After", "7"), provider.Transient, "1.2", "fewer requests", 7 * time.Second, 0},
-		{"429 with a web page", say(429, "text/html", page, "Retry-After", "soon"), provider.Transient, "", "fewer requests", 0, 0},
-		{"500", sayJSON(500, errorBody), provider.Transient, "1.2", "something is off", 0, 0},
-		{"503 with a web page", say(503, "text/html", page, "Retry-After", "90"), provider.Transient, "", "503 service unavailable", 90 * time.Second, 0},
-		{"599", say(599, "", ""), provider.Transient, "", "(599)", 0, 0},
-		{"web page as 200", say(200, "text/html", page), provider.Transient, "", "something between", 0, 0},
-		{"web page as 403", say(403, "text/html", page), provider.Transient, "", "something between", 0, 0},
+		{"408", upstreamtest.SayJSON(408, errorBody), provider.Transient, "1.2", "408", 0, 0},
+		{"409", upstreamtest.SayJSON(409, errorBody), provider.Transient, "1.2", "409", 0, 0},
+		{"429", upstreamtest.SayJSON(429, errorBody), provider.Transient, "1.2", "fewer requests", 0, 0},
+		{"429 with Retry-After", upstreamtest.SayJSON(429, errorBody, "Retry-After", "7"), provider.Transient, "1.2", "fewer requests", 7 * time.Second, 0},
+		{"429 with a web page", upstreamtest.Say(429, "text/html", page, "Retry-After", "soon"), provider.Transient, "", "fewer requests", 0, 0},
+		{"500", upstreamtest.SayJSON(500, errorBody), provider.Transient, "1.2", "something is off", 0, 0},
+		{"503 with a web page", upstreamtest.Say(503, "text/html", page, "Retry-After", "90"), provider.Transient, "", "503 service unavailable", 90 * time.Second, 0},
+		{"599", upstreamtest.Say(599, "", ""), provider.Transient, "", "(599)", 0, 0},
+		{"web page as 200", upstreamtest.Say(200, "text/html", page), provider.Transient, "", "something between", 0, 0},
+		{"web page as 403", upstreamtest.Say(403, "text/html", page), provider.Transient, "", "something between", 0, 0},
 
-		{"web page as 404", say(404, "text/html", page), provider.WrongServer, "", "does not look like Cloud Services", 0, 0},
-		{"404 as text", say(404, "text/plain", "404 page not found"), provider.WrongServer, "", "does not look like Cloud Services", 0, 0},
-		{"empty 404", say(404, "", ""), provider.WrongServer, "", "does not look like Cloud Services", 0, 0},
+		{"web page as 404", upstreamtest.Say(404, "text/html", page), provider.WrongServer, "", "does not look like Cloud Services", 0, 0},
+		{"404 as text", upstreamtest.Say(404, "text/plain", "404 page not found"), provider.WrongServer, "", "does not look like Cloud Services", 0, 0},
+		{"empty 404", upstreamtest.Say(404, "", ""), provider.WrongServer, "", "does not look like Cloud Services", 0, 0},
 		{"204", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, provider.WrongServer, "", "without an access token", 0, 0},
-		{"another JSON", sayJSON(200, `{"status":"UP"}`), provider.WrongServer, "", "without an access token", 0, 0},
-		{"redirect", say(302, "", "", "Location", "https://other.example.com/x?"+fake), provider.WrongServer, "", "redirects to other.example.com", 0, 0},
-		{"redirect to a path", say(308, "", "", "Location", "/login"), provider.WrongServer, "", "redirects the request", 0, 0},
-		{"redirect to nowhere", say(301, "", "", "Location", "::"+fake), provider.WrongServer, "", "redirects the request", 0, 0},
+		{"another JSON", upstreamtest.SayJSON(200, `{"status":"UP"}`), provider.WrongServer, "", "without an access token", 0, 0},
+		{"redirect", upstreamtest.Say(302, "", "", "Location", "https://other.example.com/x?"+upstreamtest.Secret), provider.WrongServer, "", "redirects to other.example.com", 0, 0},
+		{"redirect to a path", upstreamtest.Say(308, "", "", "Location", "/login"), provider.WrongServer, "", "redirects the request", 0, 0},
+		{"redirect to nowhere", upstreamtest.Say(301, "", "", "Location", "::"+upstreamtest.Secret), provider.WrongServer, "", "redirects the request", 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			u := serve(t, c.answer, sayJSON(404, `{"message":"not found","moduleCode":340}`))
+			u := serve(t, c.answer, upstreamtest.SayJSON(404, `{"message":"not found","moduleCode":340}`))
 			var log bytes.Buffer
 			client := csp.New(csp.Options{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
-			token, err := client.Exchange(t.Context(), credential(u.URL, fake), provider.Request{})
-			e := mustFail(t, err, c.class, log.String())
+			token, err := client.Exchange(t.Context(), credential(u.URL, upstreamtest.Secret), provider.Request{})
+			e := upstreamtest.MustFail(t, err, c.class, log.String())
 			if !token.Access.IsZero() || e.Code != c.code || !strings.Contains(e.Message, c.message) || e.RetryAfter != c.after {
 				t.Errorf("got code %q, message %q, retry after %v", e.Code, e.Message, e.RetryAfter)
 			}
@@ -220,19 +178,19 @@ func TestDetailsFailureClasses(t *testing.T) {
 		answer http.HandlerFunc
 		class  provider.Class
 	}{
-		"unknown":        {sayJSON(404, `{"message":"x `+fake+`"}`), provider.Permanent},
-		"invalid_grant":  {sayJSON(400, `{"message":"invalid_grant: `+fake+`"}`), provider.Permanent},
-		"other 400":      {sayJSON(400, `{"message":"x"}`), provider.Refused},
-		"wrong server":   {say(404, "text/plain", "404 page not found"), provider.WrongServer},
-		"busy":           {sayJSON(429, `{}`), provider.Transient},
-		"failing":        {sayJSON(500, `{}`), provider.Transient},
-		"captive portal": {say(200, "text/html", "<html></html>"), provider.Transient},
-		"another server": {sayJSON(200, `{"ok":true}`), provider.WrongServer},
+		"unknown":        {upstreamtest.SayJSON(404, `{"message":"x `+upstreamtest.Secret+`"}`), provider.Permanent},
+		"invalid_grant":  {upstreamtest.SayJSON(400, `{"message":"invalid_grant: `+upstreamtest.Secret+`"}`), provider.Permanent},
+		"other 400":      {upstreamtest.SayJSON(400, `{"message":"x"}`), provider.Refused},
+		"wrong server":   {upstreamtest.Say(404, "text/plain", "404 page not found"), provider.WrongServer},
+		"busy":           {upstreamtest.SayJSON(429, `{}`), provider.Transient},
+		"failing":        {upstreamtest.SayJSON(500, `{}`), provider.Transient},
+		"captive portal": {upstreamtest.Say(200, "text/html", "<html></html>"), provider.Transient},
+		"another server": {upstreamtest.SayJSON(200, `{"ok":true}`), provider.WrongServer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := serve(t, nil, c.answer)
-			_, err := csp.New(csp.Options{}).Details(t.Context(), credential(u.URL, fake))
-			mustFail(t, err, c.class, "")
+			_, err := csp.New(csp.Options{}).Details(t.Context(), credential(u.URL, upstreamtest.Secret))
+			upstreamtest.MustFail(t, err, c.class, "")
 		})
 	}
 }
@@ -240,9 +198,9 @@ func TestDetailsFailureClasses(t *testing.T) {
 func TestP1RedirectGetsNoSecret(t *testing.T) {
 	other := serve(t, nil, nil) // any request is an error
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		u := serve(t, say(status, "", "", "Location", other.URL+"/csp"), nil)
-		_, err := csp.New(csp.Options{}).Exchange(t.Context(), credential(u.URL, fake), provider.Request{})
-		e := mustFail(t, err, provider.WrongServer, "")
+		u := serve(t, upstreamtest.Say(status, "", "", "Location", other.URL+"/csp"), nil)
+		_, err := csp.New(csp.Options{}).Exchange(t.Context(), credential(u.URL, upstreamtest.Secret), provider.Request{})
+		e := upstreamtest.MustFail(t, err, provider.WrongServer, "")
 		if !strings.Contains(e.Hint, "--server "+other.URL) {
 			t.Errorf("%d: hint %q", status, e.Hint)
 		}
@@ -252,14 +210,14 @@ func TestP1RedirectGetsNoSecret(t *testing.T) {
 func TestNoServerIsAskedForNothing(t *testing.T) {
 	c := csp.New(csp.Options{})
 	for _, cred := range []provider.Credential{
-		credential("http://csp.example.com", fake), credential("", fake), credential("https://csp.example.com/x", fake),
+		credential("http://csp.example.com", upstreamtest.Secret), credential("", upstreamtest.Secret), credential("https://csp.example.com/x", upstreamtest.Secret),
 	} {
 		_, err := c.Exchange(t.Context(), cred, provider.Request{})
-		mustFail(t, err, provider.WrongServer, "")
+		upstreamtest.MustFail(t, err, provider.WrongServer, "")
 	}
 	u := serve(t, nil, nil)
 	_, err := c.Exchange(t.Context(), credential(u.URL, ""), provider.Request{})
-	mustFail(t, err, provider.Permanent, "")
+	upstreamtest.MustFail(t, err, provider.Permanent, "")
 }
 
 func TestCancelledCallSaysSo(t *testing.T) {
@@ -269,8 +227,8 @@ func TestCancelledCallSaysSo(t *testing.T) {
 		cancel()
 		<-r.Context().Done()
 	}, nil)
-	_, err := csp.New(csp.Options{}).Exchange(ctx, credential(u.URL, fake), provider.Request{})
-	mustFail(t, err, provider.Transient, "")
+	_, err := csp.New(csp.Options{}).Exchange(ctx, credential(u.URL, upstreamtest.Secret), provider.Request{})
+	upstreamtest.MustFail(t, err, provider.Transient, "")
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v does not wrap context.Canceled", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/cspctl/cspctl/internal/provider"
+	"github.com/cspctl/cspctl/internal/upstream"
 )
 
 // scopeSetDTO is OrganizationScopes and ServiceScopes of the CSP API.
@@ -23,7 +24,7 @@ type scopeSetDTO struct {
 
 // allowedScopes reads AllowedScopesDto. What is not of that shape is left out:
 // it is for display, and no reason to refuse the rest.
-func allowedScopes(clean cleaner, raw json.RawMessage) *provider.AllowedScopes {
+func allowedScopes(clean upstream.Cleaner, raw json.RawMessage) *provider.AllowedScopes {
 	var b *struct {
 		General      []string     `json:"generalScopes"`
 		Organization *scopeSetDTO `json:"organizationScopes"`
@@ -42,21 +43,21 @@ func allowedScopes(clean cleaner, raw json.RawMessage) *provider.AllowedScopes {
 	}
 	for _, s := range b.Services[:min(len(b.Services), maxScopes)] {
 		a.Services = append(a.Services, provider.ServiceScope{
-			ServiceDefinitionID: clean.label(s.ServiceDefinitionID, maxLabel),
+			ServiceDefinitionID: clean.Label(s.ServiceDefinitionID, upstream.MaxLabel),
 			ScopeSet:            s.clean(clean),
 		})
 	}
 	return a
 }
 
-func (s *scopeSetDTO) clean(clean cleaner) provider.ScopeSet {
+func (s *scopeSetDTO) clean(clean upstream.Cleaner) provider.ScopeSet {
 	set := provider.ScopeSet{AllPermissions: s.AllPermissions, AllRoles: s.AllRoles, KeptInToken: labels(clean, s.KeptInToken)}
 	for _, p := range s.Permissions[:min(len(s.Permissions), maxScopes)] {
 		set.Permissions = append(set.Permissions, provider.Permission{
-			ID: clean.label(p.PermissionID, maxLabel), Resources: labels(clean, p.Resources)})
+			ID: clean.Label(p.PermissionID, upstream.MaxLabel), Resources: labels(clean, p.Resources)})
 	}
 	for _, r := range s.Roles[:min(len(s.Roles), maxScopes)] {
-		set.Roles = append(set.Roles, provider.Role{Name: clean.label(r.Name, maxLabel), Resource: clean.label(r.Resource, maxLabel)})
+		set.Roles = append(set.Roles, provider.Role{Name: clean.Label(r.Name, upstream.MaxLabel), Resource: clean.Label(r.Resource, upstream.MaxLabel)})
 	}
 	return set
 }

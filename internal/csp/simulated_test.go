@@ -1,7 +1,6 @@
 package csp_test
 
 import (
-	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,13 +11,14 @@ import (
 	"github.com/cspctl/cspctl/internal/provider"
 	"github.com/cspctl/cspctl/internal/secret"
 	"github.com/cspctl/cspctl/internal/sim"
+	"github.com/cspctl/cspctl/internal/upstream/upstreamtest"
 )
 
-// simulated starts a simulator that knows fake as the API token of "prod".
+// simulated starts a simulator that knows upstreamtest.Secret as the API token of "prod".
 func simulated(t *testing.T, token sim.APIToken) (*sim.Server, provider.Credential) {
 	t.Helper()
 	s := sim.New(sim.Options{})
-	token.Name, token.Value = "prod", fake
+	token.Name, token.Value = "prod", upstreamtest.Secret
 	if _, err := s.AddToken(token); err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func simulated(t *testing.T, token sim.APIToken) (*sim.Server, provider.Credenti
 			t.Errorf("violations: %+v", v)
 		}
 	})
-	return s, credential(server.URL, fake)
+	return s, credential(server.URL, upstreamtest.Secret)
 }
 
 func TestExchangeAndDetails(t *testing.T) {
@@ -93,7 +93,7 @@ func TestInvalidGrantIsJudged(t *testing.T) {
 				c.fault.Endpoint = sim.Details
 				s.AddFault(c.fault)
 				_, err := csp.New(csp.Options{}).Exchange(t.Context(), cred, c.req)
-				e := mustFail(t, err, c.class, "")
+				e := upstreamtest.MustFail(t, err, c.class, "")
 				if !strings.Contains(e.Message, c.message) || e.Hint == "" {
 					t.Errorf("message %q, hint %q", e.Message, e.Hint)
 				}
@@ -112,7 +112,7 @@ func TestPasscodeAndScopeAreGranted(t *testing.T) {
 		t.Errorf("got %q, %v", got.Scope, err)
 	}
 	_, err = csp.New(csp.Options{}).Exchange(t.Context(), cred, provider.Request{Passcode: secret.New("222222"), Scope: []string{"two"}})
-	if e := mustFail(t, err, provider.Refused, ""); !strings.Contains(e.Message, "invalid_scope") {
+	if e := upstreamtest.MustFail(t, err, provider.Refused, ""); !strings.Contains(e.Message, "invalid_scope") {
 		t.Errorf("message %q", e.Message)
 	}
 }
@@ -136,7 +136,7 @@ func TestFaultyTransfers(t *testing.T) {
 		{name: "huge token", fault: sim.Fault{TokenSize: 70 << 10}, class: provider.WrongServer, text: "64 KiB"},
 		{name: "shell token", fault: sim.Fault{AccessToken: "'; reboot #"}, class: provider.WrongServer, text: "characters"},
 		{name: "two lines", fault: sim.Fault{AccessToken: "abc\nInjected: header"}, class: provider.WrongServer, text: "characters"},
-		{name: "echo of all", fault: sim.Fault{Status: 400, Message: "bad token " + fake}, class: provider.Refused, text: "bad token"},
+		{name: "echo of all", fault: sim.Fault{Status: 400, Message: "bad token " + upstreamtest.Secret}, class: provider.Refused, text: "bad token"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, cred := simulated(t, sim.APIToken{})
@@ -148,7 +148,7 @@ func TestFaultyTransfers(t *testing.T) {
 				}
 				return
 			}
-			if e := mustFail(t, err, c.class, ""); !strings.Contains(e.Message, c.text) {
+			if e := upstreamtest.MustFail(t, err, c.class, ""); !strings.Contains(e.Message, c.text) {
 				t.Errorf("message %q", e.Message)
 			}
 			if n := s.Stats().Exchanges; n != 1 {
@@ -195,40 +195,27 @@ func TestSlowServerTimesOut(t *testing.T) {
 		"call":   {CallTimeout: 50 * time.Millisecond},
 	} {
 		_, err := csp.New(o).Exchange(t.Context(), cred, provider.Request{})
-		if e := mustFail(t, err, provider.Transient, ""); !strings.Contains(e.Message, "did not answer in time") {
+		if e := upstreamtest.MustFail(t, err, provider.Transient, ""); !strings.Contains(e.Message, "did not answer in time") {
 			t.Errorf("%s: %q", name, e.Message)
 		}
 	}
 }
 
 // secure serves the simulator over TLS with a CA of its own.
-func secure(t *testing.T, hosts ...string) (*httptest.Server, provider.Credential) {
+func secure(t *testing.T, hosts ...string) provider.Credential {
 	t.Helper()
 	s := sim.New(sim.Options{})
-	if _, err := s.AddToken(sim.APIToken{Name: "prod", Value: fake}); err != nil {
+	if _, err := s.AddToken(sim.APIToken{Name: "prod", Value: upstreamtest.Secret}); err != nil {
 		t.Fatal(err)
 	}
-	ca, err := sim.NewCA()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := ca.Certificate(hosts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewUnstartedServer(s)
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
-	server.EnableHTTP2 = true
-	server.Config.ErrorLog = discard
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	cred := credential(server.URL, fake)
-	cred.CA = ca.PEM()
-	return server, cred
+	server, ca := upstreamtest.Secure(t, s, hosts...)
+	cred := credential(server.URL, upstreamtest.Secret)
+	cred.CA = ca
+	return cred
 }
 
 func TestPrivateCAVouchesForItsProfileAlone(t *testing.T) {
-	_, cred := secure(t, "127.0.0.1")
+	cred := secure(t, "127.0.0.1")
 	c := csp.New(csp.Options{})
 	if _, err := c.Exchange(t.Context(), cred, provider.Request{}); err != nil {
 		t.Fatal(err)
@@ -237,7 +224,7 @@ func TestPrivateCAVouchesForItsProfileAlone(t *testing.T) {
 	bare := cred
 	bare.CA = nil
 	_, err := c.Exchange(t.Context(), bare, provider.Request{})
-	e := mustFail(t, err, provider.Transient, "")
+	e := upstreamtest.MustFail(t, err, provider.Transient, "")
 	if !strings.Contains(e.Message, "unknown authority: csp-sim CA") || !strings.Contains(e.Hint, "--ca-file") {
 		t.Errorf("message %q, hint %q", e.Message, e.Hint)
 	}
@@ -246,21 +233,21 @@ func TestPrivateCAVouchesForItsProfileAlone(t *testing.T) {
 	}
 	bare.CA = []byte("no certificate")
 	_, err = c.Exchange(t.Context(), bare, provider.Request{})
-	if e := mustFail(t, err, provider.Transient, ""); !strings.Contains(e.Message, "PEM") {
+	if e := upstreamtest.MustFail(t, err, provider.Transient, ""); !strings.Contains(e.Message, "PEM") {
 		t.Errorf("message %q", e.Message)
 	}
 }
 
 func TestUntrustedConnections(t *testing.T) {
-	_, cred := secure(t, "other.example.com")
+	cred := secure(t, "other.example.com")
 	_, err := csp.New(csp.Options{}).Exchange(t.Context(), cred, provider.Request{})
-	if e := mustFail(t, err, provider.Transient, ""); !strings.Contains(e.Message, "for another name") {
+	if e := upstreamtest.MustFail(t, err, provider.Transient, ""); !strings.Contains(e.Message, "for another name") {
 		t.Errorf("message %q", e.Message)
 	}
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()
-	_, err = csp.New(csp.Options{}).Exchange(t.Context(), credential("https"+strings.TrimPrefix(plain.URL, "http"), fake), provider.Request{})
-	if e := mustFail(t, err, provider.Transient, ""); !strings.Contains(e.Message, "does not speak TLS") {
+	_, err = csp.New(csp.Options{}).Exchange(t.Context(), credential("https"+strings.TrimPrefix(plain.URL, "http"), upstreamtest.Secret), provider.Request{})
+	if e := upstreamtest.MustFail(t, err, provider.Transient, ""); !strings.Contains(e.Message, "does not speak TLS") {
 		t.Errorf("message %q", e.Message)
 	}
 }

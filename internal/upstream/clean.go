@@ -1,6 +1,7 @@
-package csp
+package upstream
 
 import (
+	"net/url"
 	"regexp"
 	"strings"
 	"unicode"
@@ -9,27 +10,38 @@ import (
 )
 
 const (
-	// remainSize is the length in bytes of the shortest piece of a secret that
+	// RemainSize is the length in bytes of the shortest piece of a secret that
 	// is taken for a remain of it. CSP masks the token that it refuses, and
 	// shows its last five characters.
-	remainSize = 4
-	// maxText bounds a server's sentence, in runes.
-	maxText = 200
+	RemainSize = 4
+	// LabelRemainSize is RemainSize for names and ids, in which a short piece of
+	// the secret is an accident rather than an echo.
+	LabelRemainSize = 8
+
+	MaxText  = 200 // bounds a server's sentence, in runes
+	MaxLabel = 256 // bounds a name, in runes
 )
 
-// cleaner makes a server's text fit to be shown: one line of printable
+// Cleaner makes a server's text fit to be shown: one line of printable
 // characters without remains of the secrets that went into the request.
-type cleaner struct {
+type Cleaner struct {
 	pieces map[string]bool // lower case
 	sizes  []int           // the lengths of pieces
 }
 
-// newCleaner knows every piece of size bytes of the secrets; of a shorter
-// secret, the whole.
-func newCleaner(size int, secrets ...secret.Text) cleaner {
-	c := cleaner{pieces: map[string]bool{}}
+// NewCleaner knows every piece of size bytes of the secrets, as they are and
+// as forms and queries escape them; of a shorter secret, the whole.
+func NewCleaner(size int, secrets ...secret.Text) Cleaner {
+	c := Cleaner{pieces: map[string]bool{}}
+	var texts []string
 	for _, t := range secrets {
-		s := lowerASCII(t.Reveal())
+		texts = append(texts, t.Reveal())
+		if escaped := url.QueryEscape(t.Reveal()); escaped != t.Reveal() {
+			texts = append(texts, escaped)
+		}
+	}
+	for _, t := range texts {
+		s := lowerASCII(t)
 		n := min(size, len(s))
 		if n == 0 {
 			continue
@@ -49,16 +61,16 @@ var (
 	tokenLike = regexp.MustCompile(`\S*eyJ[A-Za-z0-9_-]{6,}\S*|\S*[A-Za-z0-9_~+/=-]{40,}\S*`)
 )
 
-// text cleans a sentence of the server's and cuts it to most runes.
-func (c cleaner) text(s string, most int) string {
+// Text cleans a sentence of the server's and cuts it to most runes.
+func (c Cleaner) Text(s string, most int) string {
 	s = printable(s)
 	s = echoed.ReplaceAllString(s, "$1")
 	s = tokenLike.ReplaceAllString(s, "")
 	return strings.TrimRight(cut(c.withoutRemains(oneLine(s)), most), " :,;=-")
 }
 
-// label cleans a name, id or scope list, which may hold long words of its own.
-func (c cleaner) label(s string, most int) string {
+// Label cleans a name, id or scope list, which may hold long words of its own.
+func (c Cleaner) Label(s string, most int) string {
 	return cut(c.withoutRemains(oneLine(printable(s))), most)
 }
 
@@ -85,8 +97,8 @@ func cut(s string, most int) string {
 	return s
 }
 
-// identifier cleans s and returns it if it looks like a code or an id, else "".
-func (c cleaner) identifier(s string) string {
+// Identifier cleans s and returns it if it looks like a code or an id, else "".
+func (c Cleaner) Identifier(s string) string {
 	const most = 128
 	ok := len(s) <= most && !strings.ContainsFunc(s, func(r rune) bool {
 		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._:-", r)
@@ -99,7 +111,7 @@ func (c cleaner) identifier(s string) string {
 
 // withoutRemains drops every word of s that overlaps a piece of a secret, and
 // leaves no mark, since a mark could complete another piece.
-func (c cleaner) withoutRemains(s string) string {
+func (c Cleaner) withoutRemains(s string) string {
 	// A server that knows the secret could make each pass uncover one more word.
 	const maxPasses = 20
 	for range maxPasses {
@@ -125,7 +137,7 @@ func (c cleaner) withoutRemains(s string) string {
 }
 
 // find marks the bytes of s that belong to a piece; nil if none does.
-func (c cleaner) find(s string) []bool {
+func (c Cleaner) find(s string) []bool {
 	var bad []bool
 	low := lowerASCII(s)
 	for _, n := range c.sizes {

@@ -1,4 +1,4 @@
-package csp
+package upstream
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 )
 
@@ -24,52 +25,63 @@ func CheckCA(pem []byte) error {
 	return nil
 }
 
-// CloseIdle closes the connections that no call is using. After the machine
-// slept, such connections look alive and are dead.
-func (c *Client) CloseIdle() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, t := range c.transports {
+// pool is the connections that one set of options makes.
+type pool struct {
+	o  Options
+	mu sync.Mutex
+	// One transport per private CA, by the SHA-256 of its PEM: a CA trusted for
+	// one profile must vouch for no other's server.
+	transports map[[sha256.Size]byte]*http.Transport
+}
+
+func newPool(o Options) *pool {
+	return &pool{o: o.withDefaults(), transports: map[[sha256.Size]byte]*http.Transport{}}
+}
+
+func (p *pool) closeIdle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, t := range p.transports {
 		t.CloseIdleConnections()
 	}
 }
 
 // transport returns the transport that trusts ca (PEM, may be empty) besides
 // the system's roots and Options.ExtraCA.
-func (c *Client) transport(ca []byte) (*http.Transport, error) {
+func (p *pool) transport(ca []byte) (*http.Transport, error) {
 	key := sha256.Sum256(ca)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if t := c.transports[key]; t != nil {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t := p.transports[key]; t != nil {
 		return t, nil
 	}
-	roots, err := c.roots(ca)
+	roots, err := p.roots(ca)
 	if err != nil {
 		return nil, err
 	}
-	if len(c.transports) >= maxTransports {
-		for k, t := range c.transports {
+	if len(p.transports) >= maxTransports {
+		for k, t := range p.transports {
 			t.CloseIdleConnections()
-			delete(c.transports, k)
+			delete(p.transports, k)
 		}
 	}
-	t := c.newTransport(roots)
-	c.transports[key] = t
+	t := p.newTransport(roots)
+	p.transports[key] = t
 	return t, nil
 }
 
 // roots returns nil for the system's own roots: only then do macOS and Windows
 // verify with everything their own verifier knows.
-func (c *Client) roots(ca []byte) (*x509.CertPool, error) {
-	if len(ca) == 0 && len(c.o.ExtraCA) == 0 {
+func (p *pool) roots(ca []byte) (*x509.CertPool, error) {
+	if len(ca) == 0 && len(p.o.ExtraCA) == 0 {
 		return nil, nil
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
-		c.o.Log.Warn("the system's certificates can't be read", "error", err)
+		p.o.Log.Warn("the system's certificates can't be read", "error", err)
 		pool = x509.NewCertPool()
 	}
-	for _, pem := range [][]byte{ca, c.o.ExtraCA} {
+	for _, pem := range [][]byte{ca, p.o.ExtraCA} {
 		if len(pem) == 0 {
 			continue
 		}
@@ -81,15 +93,15 @@ func (c *Client) roots(ca []byte) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-func (c *Client) newTransport(roots *x509.CertPool) *http.Transport {
-	dialer := &net.Dialer{Timeout: c.o.DialTimeout, KeepAlive: 15 * time.Second}
+func (p *pool) newTransport(roots *x509.CertPool) *http.Transport {
+	dialer := &net.Dialer{Timeout: p.o.DialTimeout, KeepAlive: 15 * time.Second}
 	return &http.Transport{
-		Proxy:                  c.o.Proxy,
+		Proxy:                  p.o.Proxy,
 		OnProxyConnectResponse: checkProxy,
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    c.o.TLSTimeout,
-		ResponseHeaderTimeout:  c.o.HeaderTimeout,
+		TLSHandshakeTimeout:    p.o.TLSTimeout,
+		ResponseHeaderTimeout:  p.o.HeaderTimeout,
 		MaxResponseHeaderBytes: 64 << 10,
 		MaxIdleConnsPerHost:    2,
 		IdleConnTimeout:        90 * time.Second,

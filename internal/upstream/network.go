@@ -1,4 +1,4 @@
-package csp
+package upstream
 
 import (
 	"context"
@@ -16,10 +16,10 @@ import (
 
 // unreachable tells why no answer came. All of it is transient: networks come
 // back, and certificates are replaced, without a change to the profile.
-func (c *Client) unreachable(req *http.Request, err error, clean cleaner) *provider.Error {
-	e := fail(provider.Transient, "", "", err)
+func (p *pool) unreachable(req *http.Request, err error, clean Cleaner) *provider.Error {
+	e := Fail(provider.Transient, "", "", err)
 	host := req.URL.Host
-	if c.proxyTrouble(e, req, err, clean) || tlsTrouble(e, host, err) {
+	if p.proxyTrouble(e, req, err, clean) || tlsTrouble(e, host, err) {
 		return e
 	}
 	var timeout net.Error
@@ -37,15 +37,15 @@ func (c *Client) unreachable(req *http.Request, err error, clean cleaner) *provi
 		e.Message = host + " did not answer in time"
 		e.Hint = "check the network connection, and whether a VPN or proxy is needed"
 	default:
-		e.Message = "can't reach " + host + ": " + clean.text(err.Error(), maxText)
+		e.Message = "can't reach " + host + ": " + clean.Text(err.Error(), MaxText)
 		e.Hint = "check the network connection, and whether a VPN or proxy is needed"
 	}
 	return e
 }
 
 // proxyTrouble reports whether the proxy is to blame.
-func (c *Client) proxyTrouble(e *provider.Error, req *http.Request, err error, clean cleaner) bool {
-	proxy, proxyErr := c.o.Proxy(req)
+func (p *pool) proxyTrouble(e *provider.Error, req *http.Request, err error, clean Cleaner) bool {
+	proxy, proxyErr := p.o.Proxy(req)
 	if proxyErr != nil {
 		e.Message = "the proxy setting is not a URL"
 		e.Hint = "check HTTPS_PROXY and the proxy in the settings"
@@ -63,7 +63,7 @@ func (c *Client) proxyTrouble(e *provider.Error, req *http.Request, err error, c
 	case isRefused:
 		e.Message = fmt.Sprintf("the proxy %s does not connect to %s (%d)", proxy.Host, req.URL.Host, refused.status)
 	case isOp && (op.Op == "proxyconnect" || strings.HasPrefix(op.Op, "socks")):
-		e.Message = "can't reach the proxy " + proxy.Host + ": " + clean.text(err.Error(), maxText)
+		e.Message = "can't reach the proxy " + proxy.Host + ": " + clean.Text(err.Error(), MaxText)
 	default:
 		e.Hint = ""
 		return false
@@ -81,18 +81,18 @@ func tlsTrouble(e *provider.Error, host string, err error) bool {
 	_, isRecord := errors.AsType[tls.RecordHeaderError](err)
 	switch {
 	case isInvalid && invalid.Reason == x509.Expired && invalid.Cert != nil:
-		e.Message = "the certificate of " + host + " is valid from " + day(invalid.Cert.NotBefore) + " to " + day(invalid.Cert.NotAfter) + " only"
+		e.Message = "the certificate of " + host + " is valid from " + Day(invalid.Cert.NotBefore) + " to " + Day(invalid.Cert.NotAfter) + " only"
 		e.Hint = "check this machine's clock; if it is right, the server needs a new certificate"
 	case isWrongHost:
 		e.Message = "the certificate of " + host + " is for another name"
 		if wrongHost.Certificate != nil && len(wrongHost.Certificate.DNSNames) > 0 {
-			e.Message += ": " + cleaner{}.text(wrongHost.Certificate.DNSNames[0], 80)
+			e.Message += ": " + Cleaner{}.Text(wrongHost.Certificate.DNSNames[0], 80)
 		}
 		e.Hint = "check --server; " + caHint
 	case isUnknown:
 		e.Message = "the certificate of " + host + " is signed by an unknown authority"
 		if unknown.Cert != nil {
-			e.Message += ": " + cleaner{}.text(unknown.Cert.Issuer.CommonName, 80)
+			e.Message += ": " + Cleaner{}.Text(unknown.Cert.Issuer.CommonName, 80)
 		}
 		e.Hint = caHint
 	case isVerify || isInvalid:
@@ -108,4 +108,5 @@ func tlsTrouble(e *provider.Error, host string, err error) bool {
 	return true
 }
 
-func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+// Day is a date in messages.
+func Day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -1,4 +1,4 @@
-package csp
+package upstream
 
 import (
 	"errors"
@@ -9,19 +9,12 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
-
-	"github.com/cspctl/cspctl/internal/secret"
 )
-
-// maxSecretSize bounds an API token, in bytes. Real ones have 64 or 65.
-const maxSecretSize = 4096
 
 // ParseServer turns what a person types for a server into its origin:
 // scheme://host[:port], lower case, without a trailing slash. The scheme
-// defaults to https; http is accepted for loopback hosts only, since the API
-// token travels in the request.
+// defaults to https; http is accepted for loopback hosts only, since a
+// secret travels in the request.
 func ParseServer(s string) (origin string, err error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
@@ -62,7 +55,7 @@ func ParseServer(s string) (origin string, err error) {
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(s, "#"):
 		return "", fmt.Errorf("the server must have no query: write %s", origin)
 	case scheme == "http" && !loopback(host):
-		return "", fmt.Errorf("plain http would show the API token to the network: write https://%s", strings.TrimPrefix(origin, "http://"))
+		return "", fmt.Errorf("plain http would show the secret to the network: write https://%s", strings.TrimPrefix(origin, "http://"))
 	}
 	return origin, nil
 }
@@ -90,30 +83,4 @@ func parseHost(host string) (string, error) {
 func loopback(host string) bool {
 	ip := net.ParseIP(strings.Trim(host, "[]"))
 	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-var jwtLike = regexp.MustCompile(`^eyJ[^.\s]*\.[^.\s]*\.[^.\s]*$`)
-
-// CheckSecret takes an API token as people paste it: blanks, line ends, quotes
-// and a byte order mark around it are dropped. Its length and alphabet are not
-// judged beyond what no API token can be; the errors never repeat it.
-func CheckSecret(s string) (secret.Text, error) {
-	if len(s) > 2*maxSecretSize {
-		return secret.Text{}, errors.New("the API token is too long: paste the token alone")
-	}
-	s = strings.TrimFunc(s, func(r rune) bool {
-		return unicode.IsSpace(r) || strings.ContainsRune("\"'`\u201c\u201d\u2018\u2019\ufeff\u200b", r)
-	})
-	words := strings.Fields(s)
-	switch {
-	case s == "":
-		return secret.Text{}, errors.New("the API token is empty")
-	case len(s) > maxSecretSize:
-		return secret.Text{}, errors.New("the API token is too long: paste the token alone")
-	case jwtLike.MatchString(words[len(words)-1]):
-		return secret.Text{}, errors.New("this is an access token, which lives for minutes: an API token is needed, from the console under My Account > API Tokens")
-	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
-		return secret.Text{}, errors.New("the API token holds a line break or control character: paste the token alone, on one line")
-	}
-	return secret.New(s), nil
 }

@@ -1,17 +1,21 @@
-package csp
+package upstream
 
 import (
 	"strings"
 	"testing"
+
+	"github.com/cspctl/cspctl/internal/upstream/upstreamtest"
 )
+
+const console = "https://console.cloud.vmware.com"
 
 func TestParseServer(t *testing.T) {
 	for _, c := range []struct{ in, want, fails string }{
-		{in: DefaultServer, want: DefaultServer},
-		{in: "console.cloud.vmware.com", want: DefaultServer},
-		{in: " HTTPS://Console.Cloud.VMware.com/ \n", want: DefaultServer},
-		{in: "https://console.cloud.vmware.com.", want: DefaultServer},
-		{in: "console.cloud.vmware.com:443", want: DefaultServer},
+		{in: console, want: console},
+		{in: "console.cloud.vmware.com", want: console},
+		{in: " HTTPS://Console.Cloud.VMware.com/ \n", want: console},
+		{in: "https://console.cloud.vmware.com.", want: console},
+		{in: "console.cloud.vmware.com:443", want: console},
 		{in: "csp.example.com:8443", want: "https://csp.example.com:8443"},
 		{in: "https://csp.example.com:08443", want: "https://csp.example.com:8443"},
 		{in: "http://127.0.0.1:8080", want: "http://127.0.0.1:8080"},
@@ -30,10 +34,10 @@ func TestParseServer(t *testing.T) {
 		{in: "http://localhost.example.com", fails: "plain http"},
 		{in: "http://127.0.0.1.example.com", fails: "plain http"},
 		{in: "ftp://csp.example.com", fails: "https"},
-		{in: DefaultServer + "/csp/gateway", fails: "no path: write " + DefaultServer},
-		{in: DefaultServer + "?api_token=" + fake, fails: "no query: write " + DefaultServer},
-		{in: DefaultServer + "#x", fails: "no query"},
-		{in: "https://user:" + fake + "@csp.example.com", fails: "user or password: write https://csp.example.com"},
+		{in: console + "/csp/gateway", fails: "no path: write " + console},
+		{in: console + "?api_token=" + upstreamtest.Secret, fails: "no query: write " + console},
+		{in: console + "#x", fails: "no query"},
+		{in: "https://user:" + upstreamtest.Secret + "@csp.example.com", fails: "user or password: write https://csp.example.com"},
 		{in: "https://csp.example.com:", fails: "colon without a port"},
 		{in: "https://csp.example.com:0", fails: "port"},
 		{in: "https://csp.example.com:99999", fails: "port"},
@@ -52,13 +56,13 @@ func TestParseServer(t *testing.T) {
 		case c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails)):
 			t.Errorf("%q: got %q, %v; want an error with %q", c.in, got, err, c.fails)
 		case err != nil:
-			noRemains(t, "the error", err.Error(), fake, remainSize)
+			upstreamtest.NoRemains(t, "the error", err.Error(), upstreamtest.Secret, RemainSize)
 		}
 	}
 }
 
 func FuzzParseServer(f *testing.F) {
-	for _, s := range []string{DefaultServer, "localhost:1", "http://[::1]:80/", "https://u:p@h/?q#f", "//h", "::", "http://0x7f.1"} {
+	for _, s := range []string{console, "localhost:1", "http://[::1]:80/", "https://u:p@h/?q#f", "//h", "::", "http://0x7f.1"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -84,50 +88,50 @@ func FuzzParseServer(f *testing.F) {
 
 func TestCheckSecret(t *testing.T) {
 	for _, c := range []struct{ name, in, want, fails string }{
-		{name: "as it is", in: fake, want: fake},
-		{name: "blanks and line end", in: "  " + fake + "\r\n", want: fake},
-		{name: "quotes", in: `"` + fake + `"` + "\n", want: fake},
-		{name: "typographic quotes", in: "\u201c" + fake + "\u201d", want: fake},
-		{name: "byte order mark", in: "\ufeff" + fake, want: fake},
+		{name: "as it is", in: upstreamtest.Secret, want: upstreamtest.Secret},
+		{name: "blanks and line end", in: "  " + upstreamtest.Secret + "\r\n", want: upstreamtest.Secret},
+		{name: "quotes", in: `"` + upstreamtest.Secret + `"` + "\n", want: upstreamtest.Secret},
+		{name: "typographic quotes", in: "\u201c" + upstreamtest.Secret + "\u201d", want: upstreamtest.Secret},
+		{name: "byte order mark", in: "\ufeff" + upstreamtest.Secret, want: upstreamtest.Secret},
 		{name: "short", in: "x", want: "x"},
 		{name: "other alphabet", in: "a+b/c=", want: "a+b/c="},
 		{name: "longest", in: strings.Repeat("a", 4096), want: strings.Repeat("a", 4096)},
 
 		{name: "empty", in: "", fails: "empty"},
 		{name: "quotes alone", in: " '' \n", fails: "empty"},
-		{name: "two lines", in: fake + "\n" + fake, fails: "line break"},
+		{name: "two lines", in: upstreamtest.Secret + "\n" + upstreamtest.Secret, fails: "line break"},
 		{name: "control character", in: "ab\x00cd", fails: "control"},
 		{name: "UTF-16", in: "a\x00b\x00", fails: "control"},
 		{name: "not text", in: "ab\xffcd", fails: "control"},
-		{name: "access token", in: fakeJWT() + "\n", fails: "access token"},
-		{name: "access token with its scheme", in: "Bearer " + fakeJWT(), fails: "My Account > API Tokens"},
+		{name: "access token", in: upstreamtest.JWT() + "\n", fails: "access token"},
+		{name: "access token with its scheme", in: "Bearer " + upstreamtest.JWT(), fails: "My Account > API Tokens"},
 		{name: "access token of 9000 characters", in: "eyJ" + strings.Repeat("a", 3000) + ".b.c", fails: "access token"},
 		{name: "too long", in: strings.Repeat("a", 4097), fails: "too long"},
 		{name: "far too long", in: strings.Repeat("a", 1<<20), fails: "too long"},
 	} {
-		got, err := CheckSecret(c.in)
+		got, err := system.CheckSecret(c.in)
 		switch {
 		case c.fails == "" && (err != nil || got.Reveal() != c.want):
 			t.Errorf("%s: got %d bytes, %v", c.name, got.Len(), err)
 		case c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails) || !got.IsZero()):
 			t.Errorf("%s: got %v, want an error with %q", c.name, err, c.fails)
 		case err != nil:
-			noRemains(t, "the error", err.Error(), fake, remainSize)
-			presentable(t, err.Error())
+			upstreamtest.NoRemains(t, "the error", err.Error(), upstreamtest.Secret, RemainSize)
+			upstreamtest.Presentable(t, err.Error())
 		}
 	}
 }
 
 func FuzzCheckSecret(f *testing.F) {
-	f.Add(fake)
-	f.Add("'" + fakeJWT() + "'")
+	f.Add(upstreamtest.Secret)
+	f.Add("'" + upstreamtest.JWT() + "'")
 	f.Add("\u00a0\u2003")
 	f.Fuzz(func(t *testing.T, s string) {
-		got, err := CheckSecret(s)
+		got, err := system.CheckSecret(s)
 		if (err == nil) == got.IsZero() {
 			t.Errorf("%v with error %v", got.Len(), err)
 		}
-		if again, err2 := CheckSecret(got.Reveal()); err == nil && (err2 != nil || !again.Equal(got)) {
+		if again, err2 := system.CheckSecret(got.Reveal()); err == nil && (err2 != nil || !again.Equal(got)) {
 			t.Errorf("a checked secret is judged anew: %v", err2)
 		}
 	})

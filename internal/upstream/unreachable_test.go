@@ -1,4 +1,4 @@
-package csp
+package upstream
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/cspctl/cspctl/internal/provider"
 	"github.com/cspctl/cspctl/internal/secret"
+	"github.com/cspctl/cspctl/internal/upstream/upstreamtest"
 )
 
 func TestUnreachableSaysWhy(t *testing.T) {
@@ -20,7 +21,7 @@ func TestUnreachableSaysWhy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := New(Options{Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }})
+	c := newPool(Options{Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }})
 	dial := func(err error) error {
 		return &net.OpError{Op: "dial", Net: "tcp", Err: err}
 	}
@@ -39,19 +40,19 @@ func TestUnreachableSaysWhy(t *testing.T) {
 		{"other certificate trouble", dial(x509.CertificateInvalidError{Reason: x509.TooManyIntermediates}), "can't be verified", "--ca-file"},
 		{"unknown authority", dial(x509.UnknownAuthorityError{}), "signed by an unknown authority", "--ca-file"},
 		{"another name", dial(x509.HostnameError{Certificate: &x509.Certificate{DNSNames: []string{"x.example\x1b[2J"}}}), "for another name: x.example [2J", "--server"},
-		{"anything else", dial(errors.New("odd\nthing " + fake)), "can't reach csp.example.com: dial tcp: odd thing", ""},
+		{"anything else", dial(errors.New("odd\nthing " + upstreamtest.Secret)), "can't reach csp.example.com: dial tcp: odd thing", ""},
 	} {
-		e := c.unreachable(req, x.err, newCleaner(remainSize, secret.New(fake)))
+		e := c.unreachable(req, x.err, NewCleaner(RemainSize, secret.New(upstreamtest.Secret)))
 		if e.Class != provider.Transient || !strings.Contains(e.Message, x.message) || !strings.Contains(e.Hint, x.hint) || !errors.Is(e, x.err) {
 			t.Errorf("%s: %+v", x.name, e)
 		}
-		noRemains(t, x.name, e.Message, fake, remainSize)
-		presentable(t, e.Message)
+		upstreamtest.NoRemains(t, x.name, e.Message, upstreamtest.Secret, RemainSize)
+		upstreamtest.Presentable(t, e.Message)
 	}
 }
 
 func TestManyPrivateCAsKeepTheCacheBounded(t *testing.T) {
-	c := New(Options{})
+	c := newPool(Options{})
 	for i := range maxTransports * 3 {
 		// Distinct keys without making certificates: the roots are not asked for.
 		c.transports[[32]byte{byte(i), 1}] = &http.Transport{}
@@ -68,7 +69,7 @@ func TestManyPrivateCAsKeepTheCacheBounded(t *testing.T) {
 }
 
 func TestDefaults(t *testing.T) {
-	c := New(Options{DialTimeout: time.Second})
+	c := newPool(Options{DialTimeout: time.Second})
 	if c.o.DialTimeout != time.Second || c.o.TLSTimeout != 5*time.Second || c.o.HeaderTimeout != 15*time.Second || c.o.CallTimeout != 20*time.Second {
 		t.Errorf("%+v", c.o)
 	}
