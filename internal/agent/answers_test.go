@@ -150,6 +150,14 @@ func TestP2MinTTLLostOnTheWay(t *testing.T) {
 	})
 }
 
+func TestP2FreshBeyondWhatTheServerGives(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		_, err := w.ask(ipc.TokenRequest{MinTTL: "2h", Fresh: true})
+		w.mustFail(err, ipc.CodeMinTTL)
+		w.mustCount(1)
+	})
+}
+
 // If the renewal that an explicit min_ttl takes fails, its failure is told.
 func TestP2MinTTLWhileRenewalFails(t *testing.T) {
 	for _, c := range []struct {
@@ -203,6 +211,7 @@ func TestIDTokens(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			w.server.set(func(s *server) { s.delay = time.Second })
 			access := w.mustToken("")
 			if first == access {
 				t.Error("the ID token is the access token")

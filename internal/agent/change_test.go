@@ -57,6 +57,8 @@ func TestChangeWhileAnExchangeIsUnderWay(t *testing.T) {
 				var err error
 				wg.Go(func() { err = c.do(t.Context(), w) })
 				synctest.Wait()
+				wg.Go(func() { _, _ = w.ask(ipc.TokenRequest{Scope: []string{"late"}}) })
+				synctest.Wait()
 				close(gate)
 				wg.Wait()
 				if err != nil {
@@ -94,6 +96,65 @@ func TestChangeEmptiesTheCache(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Nor does a caller get the old token who had looked the profile up before the
+// change, and comes to the cache after it.
+func TestChangeOvertakesACaller(t *testing.T) {
+	for name, c := range changes {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.mustToken("")
+				synctest.Wait()
+				release := w.clock.hold()
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					tok, err := w.token("")
+					if code(err) != c.code || err == nil && w.server.secretOf(tok) != "new" {
+						t.Errorf("a token of %q, %v", w.server.secretOf(tok), err)
+					}
+				}()
+				synctest.Wait()
+				if err := c.do(t.Context(), w); err != nil {
+					t.Fatal(err)
+				}
+				release()
+				<-done
+			})
+		})
+	}
+}
+
+// A caller who waited through a login makes the new secret's exchange like any
+// other: its refusal is remembered.
+func TestP6RefusalOfANewSecretIsRemembered(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		gate := make(chan struct{})
+		w.server.set(func(s *server) { s.gate = gate })
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = w.scoped("a") })
+		synctest.Wait()
+		wg.Go(func() {
+			if err := changes["login"].do(t.Context(), w); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			_, err := w.scoped("b")
+			w.mustFail(err, ipc.CodeRefused)
+		})
+		synctest.Wait()
+		w.failWith(permanent)
+		close(gate)
+		wg.Wait()
+		for range 3 {
+			_, err := w.token("")
+			w.mustFail(err, ipc.CodeRefused)
+		}
+		w.mustCount(2)
+	})
 }
 
 // With callers, renewals and changes all at once, a token of a secret is never
@@ -153,89 +214,6 @@ func TestChangesInAStorm(t *testing.T) {
 		wg.Wait()
 		if served < 1000 {
 			t.Errorf("%d tokens served", served)
-		}
-	})
-}
-
-// A logout or removal does not wait for a server that hangs, and neither do
-// those who waited for it.
-func TestLogoutDoesNotWaitForTheServer(t *testing.T) {
-	for _, name := range []string{"logout", "remove"} {
-		inWorld(t, func(t *testing.T, w *world) {
-			w.server.set(func(s *server) { s.hang = true })
-			var wg sync.WaitGroup
-			for i := range 4 {
-				wg.Go(func() {
-					if _, err := w.scoped(fmt.Sprint(i % 2)); code(err) != changes[name].code {
-						t.Errorf("%s: %v", name, err)
-					}
-				})
-			}
-			synctest.Wait()
-			w.atOnce(func() {
-				if err := changes[name].do(t.Context(), w); err != nil {
-					t.Error(err)
-				}
-				wg.Wait()
-			})
-		})
-	}
-}
-
-func TestLogoutForgetsTheSecret(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		w.mustToken("")
-		if err := w.Logout(t.Context(), "", false); err != nil {
-			t.Fatal(err)
-		}
-		if w.store.secret("prod") != "" {
-			t.Error("the secret is still there")
-		}
-		if s := w.status("prod"); s.State != ipc.StateLoggedOut || !s.LoggedOut || s.AccessToken != nil || s.Exchanges != 1 {
-			t.Errorf("%+v", s)
-		}
-		for range 2 { // again is fine
-			if err := w.Logout(t.Context(), "prod", false); err != nil {
-				t.Error(err)
-			}
-		}
-		w.restart()
-		_, err := w.token("")
-		w.mustFail(err, ipc.CodeNotLoggedIn)
-		if _, err := w.Login(t.Context(), "prod", as("new")); err != nil { // the settings are still there
-			t.Fatal(err)
-		}
-		w.mustToken("")
-	})
-}
-
-// A secret that somebody else has removed already is no reason to fail.
-func TestLogoutOfASecretThatIsGone(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		w.store.set(func(s *store) { delete(s.items, "prod") })
-		if err := w.Logout(t.Context(), "prod", false); err != nil {
-			t.Error(err)
-		}
-		if err := w.Remove(t.Context(), "prod", false); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// If the secret can't be removed, the logout fails, yet no token is left in
-// the cache; and the profile goes on working.
-func TestLogoutWithTheStoreLocked(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		tok := w.mustToken("")
-		w.store.set(func(s *store) { s.delErr = locked })
-		w.mustFail(w.Logout(t.Context(), "prod", false), ipc.CodeStoreLocked)
-		if got := w.mustToken(""); got == tok {
-			t.Error("the old token is still served")
-		}
-		w.mustCount(2)
-		w.store.set(func(s *store) { s.delErr = nil })
-		if err := w.Logout(t.Context(), "prod", false); err != nil {
-			t.Error(err)
 		}
 	})
 }

@@ -235,6 +235,20 @@ func TestPasscodeProfileIsNotRenewedAfterTrouble(t *testing.T) {
 	})
 }
 
+func TestPasscodeProfileWhoseAPITokenDies(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.failWith(needsCode)
+		_, _ = w.token("")
+		time.Sleep(2 * time.Minute)
+		w.failWith(permanent)
+		_, err := w.fresh()
+		w.mustFail(err, ipc.CodeRefused)
+		if s := w.status("prod"); s.State != ipc.StateRefused {
+			t.Errorf("state is %s", s.State)
+		}
+	})
+}
+
 // Where passcodes are no longer asked for, the first plain success brings
 // renewal ahead back; and a passcode given for nothing costs no more than one
 // token's renewal.

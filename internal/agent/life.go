@@ -22,9 +22,9 @@ type life struct {
 // life where that is less.
 func (l life) floor() time.Duration { return min(maxFloor, l.total/3) }
 
-// left is the life that the token has at now. It never counts for more than
-// the token had at first: a clock stepped back does not make it younger.
-func (l life) left(now Instant) time.Duration { return min(l.end.Until(now), l.total) }
+// left is the life that the token has at now. A wall clock that is stepped back
+// does not make it younger, since the boot clock is not.
+func (l life) left(now Instant) time.Duration { return l.end.Until(now) }
 
 // renewAt is the life left at which renewal ahead begins: twice the floor or
 // half the life, whichever is less, or earlier where recent callers asked for

@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -98,6 +99,31 @@ func TestRenamesAcross(t *testing.T) {
 			}
 		}
 		w.atOnce(wg.Wait)
+	})
+}
+
+// Nor do they if each has to wait for its turn.
+func TestRenamesAcrossThatWait(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.login("live")
+		w.server.set(func(s *server) { s.hang = true })
+		var wg sync.WaitGroup
+		cancels := map[string]func(){}
+		for _, name := range []string{"prod", "live"} { // both are being changed
+			ctx, cancel := context.WithCancel(t.Context())
+			cancels[name] = cancel
+			wg.Go(func() { _, _ = w.Login(ctx, name, as("x")) })
+		}
+		synctest.Wait()
+		for _, r := range [][2]string{{"prod", "live"}, {"live", "prod"}} {
+			wg.Go(func() { w.mustFail(w.Rename(t.Context(), r[0], r[1], false), ipc.CodeProfileExists) })
+		}
+		synctest.Wait()
+		for _, cancel := range cancels {
+			cancel()
+			synctest.Wait()
+		}
+		wg.Wait()
 	})
 }
 

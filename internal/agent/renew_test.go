@@ -70,6 +70,18 @@ func TestP4RenewalBeginsEarlierForCallersWhoAskForMore(t *testing.T) {
 	})
 }
 
+// It begins at once, when a caller's wish makes it due.
+func TestP4RenewalBeginsWhenAWishMakesItDue(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.mustToken("")
+		time.Sleep(10*time.Minute + 17*time.Second)
+		w.mustCount(1)
+		w.mustToken("19m")
+		synctest.Wait()
+		w.mustCount(2)
+	})
+}
+
 func TestP4RenewalIsJittered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

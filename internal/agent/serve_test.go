@@ -147,6 +147,26 @@ func TestP4OnlyAPersonIsAskedToUnlock(t *testing.T) {
 	})
 }
 
+func TestP4APersonIsAskedEvenIfOthersWereFirst(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.store.set(func(s *store) { s.hang["prod"] = true }) // for half a minute, then it says locked
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := w.token("")
+			w.mustFail(err, ipc.CodeStoreLocked)
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			if _, err := w.ask(ipc.TokenRequest{Interactive: true}); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		w.store.set(func(s *store) { s.hang["prod"], s.fail = false, locked })
+		wg.Wait()
+	})
+}
+
 func TestProfilesNeverWaitForEachOther(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.login("hung")

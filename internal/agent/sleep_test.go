@@ -117,18 +117,58 @@ func TestT10RenewalsAfterASleepAreSpread(t *testing.T) {
 	}
 }
 
-// A caller who asks during that spread does not wait for it.
+// A caller who needs a token during that spread does not wait for it.
 func TestT10NobodyWaitsForTheSpread(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		w.mustToken("")
-		time.Sleep(time.Minute)
-		w.clock.suspend(28 * time.Minute)
-		for w.server.count() == 1 {
-			time.Sleep(10 * time.Millisecond)
-			synctest.Wait()
-			w.atOnce(func() { w.mustToken("") })
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.stop()
+		const profiles = 30
+		askAll := func() {
+			for i := range profiles {
+				if _, err := w.ask(ipc.TokenRequest{Profile: fmt.Sprint("p", i)}); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
+		for i := range profiles {
+			w.login(fmt.Sprint("p", i))
+		}
+		askAll()
+		w.clock.suspend(29 * time.Minute)
+		for w.server.dropped() == 0 {
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+		}
+		if n := w.server.count(); n > profiles+2 {
+			t.Fatalf("%d exchanges: nothing is left to wait for", n)
+		}
+		w.atOnce(askAll)
+		time.Sleep(time.Minute)
+		w.mustCount(2 * profiles)
 	})
+}
+
+// Either clock ends a token: the boot clock stands still in a virtual machine
+// that is paused, and only the wall clock is set right after it.
+func TestP2T1EitherClockEndsAToken(t *testing.T) {
+	for name, pass := range map[string]func(*clock, time.Duration){
+		"boot": (*clock).suspend,
+		"wall": (*clock).stepWall,
+	} {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.mustToken("")
+			pass(w.clock, 24*time.Minute)
+			if tok := w.mustToken(""); tok != "token-1" {
+				t.Errorf("%s: %q a minute before its floor", name, tok)
+			}
+			w.mustToken("")
+			w.server.set(func(s *server) { s.life = time.Hour })
+			pass(w.clock, time.Minute)
+			if reply, err := w.Token(t.Context(), ipc.TokenRequest{}); err != nil || reply.ExpiresIn < 1801 {
+				t.Errorf("%s: the old token at its floor: %d s left, %v", name, reply.ExpiresIn, err)
+			}
+		})
+	}
 }
 
 func TestT2WallClockSteps(t *testing.T) {
