@@ -28,6 +28,11 @@ type account struct {
 	// that no other may begin: the secret is about to be thrown away.
 	interrupt context.CancelCauseFunc
 	ending    bool
+	// unsaved is a secret that came from the server and could not be stored;
+	// see Rotator.
+	unsaved *provider.Credential
+	// trial: a login waits to hear whether this very secret is good.
+	trial bool
 
 	// The rest is for people who look at the status.
 	lastError    *ipc.Error

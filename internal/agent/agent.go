@@ -61,12 +61,16 @@ type StateFile interface {
 }
 
 // Options are the parts that an Agent is made of. All are needed, but for
-// DefaultStore and Log.
+// Exclusive, DefaultStore and Log.
 type Options struct {
 	Providers map[string]Provider // by their name in package provider
 	Stores    map[string]Store    // by their kind in package provider
 	State     StateFile
 	Clock     Clock
+
+	// Exclusive keeps other agents on the same stores from exchanging the
+	// secret of a profile, until release is called. Nil: there are none.
+	Exclusive func(ctx context.Context, profile string) (release func(), err error)
 
 	// DefaultStore is the kind that a login uses which names none:
 	// provider.Keychain if empty.

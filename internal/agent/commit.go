@@ -12,42 +12,41 @@ import (
 // commit stores the secret and writes the state; if the state can't be
 // written, the secret that was there before is put back. No exchange of the
 // old secret is under way in the meantime, and none comes after.
-func (a *Agent) commit(ctx context.Context, old, rec Record, cred provider.Credential, req ipc.LoginRequest, v *verified) error {
+func (a *Agent) commit(ctx context.Context, old, rec Record, cred provider.Credential, req ipc.LoginRequest, v *verified) (undo func(), err error) {
 	if old.account == nil {
 		return a.replace(ctx, old, rec, cred, req, v)
 	}
-	return a.holding(ctx, old.account, func() error {
+	err = a.holding(ctx, old.account, func() error {
 		rec.account.inherit(old.account)
-		err := a.replace(ctx, old, rec, cred, req, v)
+		undo, err = a.replace(ctx, old, rec, cred, req, v)
 		if err == nil {
 			old.account.wipe()
 		}
 		return err
 	})
+	return undo, err
 }
 
-func (a *Agent) replace(ctx context.Context, old, rec Record, cred provider.Credential, req ipc.LoginRequest, v *verified) error {
+// replace returns the function that takes all of it back.
+func (a *Agent) replace(ctx context.Context, old, rec Record, cred provider.Credential, req ipc.LoginRequest, v *verified) (undo func(), err error) {
 	name, prompt := rec.account.name, provider.Prompt(req.Interactive)
 	store := a.Stores[rec.Store]
 	before, err := store.Get(ctx, name, prompt)
 	had := err == nil
 	if err != nil && !errors.Is(err, provider.ErrNoSecret) {
 		if _, ok := errors.AsType[*provider.StoreError](err); ok {
-			return storeChoices(err, rec.Store, req.Store)
+			return nil, storeChoices(err, rec.Store, req.Store)
 		}
 		// An item that can't be read is replaced, as a login is asked to do.
 		a.Log.Warn("replacing an item that can't be read", "profile", name, "store", rec.Store, "err", err)
 	}
-	if err := store.Put(ctx, name, cred, prompt); err != nil {
-		return storeChoices(err, rec.Store, req.Store)
+	if rec.Pending && had && before.Binding == cred.Binding && !before.Secret.Equal(cred.Secret) {
+		cred.Previous = before.Secret // should the new one turn out to be no good
 	}
-	if bad := a.state.change(func(c *contents) *ipc.Error {
-		c.Profiles[name] = &rec
-		if c.Default == "" || req.Default {
-			c.Default = name
-		}
-		return nil
-	}); bad != nil {
+	if err := store.Put(ctx, name, cred, prompt); err != nil {
+		return nil, storeChoices(err, rec.Store, req.Store)
+	}
+	putBack := func() {
 		undone := context.WithoutCancel(ctx)
 		if had {
 			err = store.Put(undone, name, before, provider.NoPrompt)
@@ -57,14 +56,37 @@ func (a *Agent) replace(ctx context.Context, old, rec Record, cred provider.Cred
 		if err != nil {
 			a.Log.Error("a secret could not be put back", "profile", name, "store", rec.Store, "err", err)
 		}
-		return bad
+	}
+	def := ""
+	if bad := a.state.change(func(c *contents) *ipc.Error {
+		def = c.Default
+		c.Profiles[name] = &rec
+		if c.Default == "" || req.Default {
+			c.Default = name
+		}
+		return nil
+	}); bad != nil {
+		putBack()
+		return nil, bad
 	}
 	if former := a.Stores[old.Store]; former != nil && old.Store != rec.Store && !old.LoggedOut {
 		if err := former.Delete(ctx, name, prompt); err != nil && !errors.Is(err, provider.ErrNoSecret) {
 			v.warnings = append(v.warnings, "the old secret is still in the "+old.Store+" store: "+wireError(err, name).Message)
 		}
 	}
-	return nil
+	return func() {
+		if bad := a.state.change(func(c *contents) *ipc.Error {
+			c.Default = def
+			delete(c.Profiles, name)
+			if old.account != nil {
+				c.Profiles[name] = &old
+			}
+			return nil
+		}); bad != nil {
+			a.Log.Error("a profile could not be put back", "profile", name, "err", bad)
+		}
+		putBack()
+	}, nil
 }
 
 // storeChoices adds what else there is to the error of a store that the

@@ -26,6 +26,9 @@ func wireError(err error, profile string) *ipc.Error {
 	if e, ok := errors.AsType[*ipc.Error](err); ok {
 		return e
 	}
+	if e, ok := errors.AsType[*lostError](err); ok {
+		return e.wire(profile)
+	}
 	if e, ok := errors.AsType[*provider.Error](err); ok {
 		w := &ipc.Error{Message: e.Message, Hint: e.Hint, Request: e.RequestID, Retry: seconds(e.RetryAfter)}
 		var hint string

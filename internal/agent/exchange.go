@@ -9,6 +9,7 @@ import (
 
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/provider"
+	"github.com/cspctl/cspctl/internal/secret"
 )
 
 // credential reads the secret of a profile, and refuses it unless it is bound
@@ -45,12 +46,49 @@ type storeFailure struct{ err error }
 func (e *storeFailure) Error() string { return e.err.Error() }
 func (e *storeFailure) Unwrap() error { return e.err }
 
-// exchange asks the server, again where the trouble is likely to pass.
-func (a *Agent) exchange(ctx context.Context, acct *account, name string, cred provider.Credential, up provider.Request) (*entry, error) {
-	p := a.Providers[name]
-	if p == nil {
-		return nil, errorf(ipc.CodeBadRequest, "log in again with one of the providers that this version has", "there is no provider %s", name)
+// exchange asks the server, again where the trouble is likely to pass. What
+// the answer brings besides the token is durable when it returns; see Rotator.
+func (a *Agent) exchange(ctx context.Context, rec Record, cred provider.Credential, up provider.Request) (*entry, error) {
+	if a.Providers[rec.Provider] == nil {
+		return nil, errorf(ipc.CodeBadRequest, "log in again with one of the providers that this version has", "there is no provider %s", rec.Provider)
 	}
+	began := a.Clock.Now().Wall
+	if err := a.underway(rec, began); err != nil {
+		return nil, err
+	}
+	e, cutOff, err := a.tryExchange(ctx, rec, cred, cred.Secret, up)
+	pe, refused := provider.AsError(err)
+	refused = refused && pe.Class == provider.Permanent
+	rec.account.mu.Lock()
+	trial := rec.account.trial
+	rec.account.mu.Unlock()
+	if refused && !trial && !cred.Previous.IsZero() {
+		// The secret never worked, so the one before it may still.
+		if older, _, olderErr := a.tryExchange(ctx, rec, cred, cred.Previous, up); olderErr == nil {
+			e, err, refused = older, nil, false
+		}
+	}
+	switch since := rec.Underway; {
+	case err == nil:
+		a.settled(rec)
+	case refused && (cutOff || !since.IsZero()) && a.rotates(rec.Provider):
+		if since.IsZero() {
+			since = began
+		}
+		return nil, &lostError{pe, since}
+	case !cutOff && since.IsZero():
+		a.settled(rec)
+	}
+	return e, err
+}
+
+// tryExchange exchanges one secret of a credential. cutOff reports that a
+// request was made to which no answer arrived, or whose answer could not be
+// stored.
+func (a *Agent) tryExchange(ctx context.Context, rec Record, cred provider.Credential, used secret.Text, up provider.Request) (_ *entry, cutOff bool, _ error) {
+	p, acct := a.Providers[rec.Provider], rec.account
+	attempt := cred
+	attempt.Secret, attempt.Previous = used, secret.Text{}
 	ctx, cancel := context.WithTimeout(ctx, flightTime)
 	defer cancel()
 	tries := uint(4)
@@ -66,8 +104,12 @@ func (a *Agent) exchange(ctx context.Context, acct *account, name string, cred p
 		acct.lastExchange = sent
 		acct.exchanges++
 		acct.mu.Unlock()
-		t, err := p.Exchange(ctx, cred, up)
+		t, err := p.Exchange(ctx, attempt, up)
 		if err == nil {
+			if err := a.save(ctx, rec, cred, used, t.Replacement); err != nil {
+				cutOff = true
+				return nil, backoff.Permanent(err)
+			}
 			e, err := newEntry(t, sent, a.Clock.Now())
 			if err != nil {
 				return nil, backoff.Permanent(err) // it will hardly do better in a moment
@@ -75,6 +117,7 @@ func (a *Agent) exchange(ctx context.Context, acct *account, name string, cred p
 			return e, nil
 		}
 		e, ok := provider.AsError(err)
+		cutOff = cutOff || !ok || e.Status == 0
 		switch {
 		case !ok || e.Class != provider.Transient:
 			return nil, backoff.Permanent(err)
@@ -87,13 +130,13 @@ func (a *Agent) exchange(ctx context.Context, acct *account, name string, cred p
 	e, err := backoff.Retry(ctx, try, backoff.WithBackOff(wait), backoff.WithMaxTries(tries),
 		backoff.WithMaxElapsedTime(flightTime))
 	if err == nil {
-		return e, nil
+		return e, false, nil
 	}
 	// What the server said beats what the clock cut short.
 	if pe, ok := provider.AsError(err); ok {
-		return nil, pe
+		return nil, cutOff, pe
 	}
-	return nil, err
+	return nil, cutOff, err
 }
 
 // landed puts the answer of an exchange into the cache, and takes back what it
@@ -120,7 +163,7 @@ func (a *Agent) landed(acct *account, s *slot, f *flight, rec Record, up provide
 	acct.lastError = nil
 	acct.mu.Unlock()
 
-	if rec.Refusal != nil {
+	if rec.Refusal != nil || rec.Pending {
 		a.rememberRefusal(acct, nil)
 	}
 	a.Log.Debug("exchanged", "profile", acct.name, "life", e.total, "unknown_life", e.unknown)
@@ -188,6 +231,7 @@ func (a *Agent) rememberRefusal(acct *account, r *Refusal) {
 	bad := a.state.change(func(c *contents) *ipc.Error {
 		if rec := c.Profiles[acct.name]; rec != nil && rec.account == acct {
 			rec.Refusal = r
+			rec.Pending = rec.Pending && r != nil
 		}
 		return nil
 	})

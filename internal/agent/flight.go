@@ -99,11 +99,7 @@ func (a *Agent) fly(acct *account, s *slot, f *flight, up provider.Request) (*en
 		return nil, err
 	}
 	defer acct.end()
-	cred, err := a.credential(ctx, acct.name, rec, f.prompted)
-	var e *entry
-	if err == nil {
-		e, err = a.exchange(ctx, acct, rec.Provider, cred, up)
-	}
+	e, err := a.exchangeStored(ctx, rec, f.prompted, up)
 	if err == nil {
 		e, err = a.landed(acct, s, f, rec, up, e)
 	}
@@ -117,6 +113,24 @@ func (a *Agent) fly(acct *account, s *slot, f *flight, up provider.Request) (*en
 	default:
 		return nil, a.failed(acct, s, rec, up, err)
 	}
+}
+
+// exchangeStored reads the secret from its store and exchanges it, while no
+// other agent does.
+func (a *Agent) exchangeStored(ctx context.Context, rec Record, p provider.Prompt, up provider.Request) (*entry, error) {
+	release, err := a.exclusive(ctx, rec)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if err := a.saveNow(rec); err != nil {
+		return nil, err
+	}
+	cred, err := a.credential(ctx, rec.account.name, rec, p)
+	if err != nil {
+		return nil, err
+	}
+	return a.exchange(ctx, rec, cred, up)
 }
 
 // await waits for the pause to pass, and for the turn.

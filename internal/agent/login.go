@@ -36,6 +36,10 @@ func (a *Agent) Login(ctx context.Context, name string, req ipc.LoginRequest) (i
 	up := upstream(rec, ipc.TokenRequest{Passcode: req.Passcode})
 	trial := newAccount(name, nil, a.Clock.Now())
 	var v verified
+	if rec.Pending = a.rotates(rec.Provider); rec.Pending && !req.NoVerify {
+		rec.account = trial
+		return a.loginRotating(ctx, old, rec, cred, req)
+	}
 	if !req.NoVerify {
 		vctx, cancel := context.WithTimeout(a.ctx, loginTime)
 		defer cancel()
@@ -48,19 +52,28 @@ func (a *Agent) Login(ctx context.Context, name string, req ipc.LoginRequest) (i
 		return ipc.LoginResult{}, err
 	}
 	rec.account = v.account(trial, up, a.Clock.Now())
-	if err := a.commit(ctx, old, rec, cred, req, &v); err != nil {
+	if _, err := a.commit(ctx, old, rec, cred, req, &v); err != nil {
 		return ipc.LoginResult{}, wireError(err, name)
 	}
-	a.rouse()
-	a.Log.Info("logged in", "profile", name, "provider", rec.Provider, "server", rec.Origin, "store", rec.Store)
+	return a.loggedIn(rec, v.entry != nil, v.warnings)
+}
 
-	result := ipc.LoginResult{Verified: v.entry != nil, Warnings: v.warnings}
-	result.Profile, err = a.Profile(name)
+// loggedIn is the result of a login that succeeded.
+func (a *Agent) loggedIn(rec Record, checked bool, warnings []string) (ipc.LoginResult, error) {
+	a.rouse()
+	a.Log.Info("logged in", "profile", rec.account.name, "provider", rec.Provider, "server", rec.Origin, "store", rec.Store)
+	result := ipc.LoginResult{Verified: checked, Warnings: warnings}
+	var err error
+	result.Profile, err = a.Profile(rec.account.name)
 	if err != nil {
 		return ipc.LoginResult{}, err
 	}
 	if rec.Store == provider.Memory {
-		result.Warnings = append(result.Warnings, "the secret is in the agent's memory alone: it is gone when the agent ends")
+		w := "the secret is in the agent's memory alone: it is gone when the agent ends"
+		if a.rotates(rec.Provider) {
+			w = "the token is in the agent's memory alone, and the server may replace it at each use: when the agent ends it is lost for good; --store file or keychain keeps it"
+		}
+		result.Warnings = append(result.Warnings, w)
 	}
 	return result, nil
 }
@@ -89,6 +102,7 @@ func (a *Agent) prepare(old Record, req ipc.LoginRequest) (Record, provider.Cred
 		rec = Record{Store: old.Store} // the rest means nothing to another provider
 	}
 	rec.LoggedIn, rec.LoggedOut, rec.Refusal = a.Clock.Now().Wall.UTC().Truncate(time.Second), false, nil
+	rec.Underway, rec.Pending = time.Time{}, false
 	rec.TokenName, rec.Username, rec.Expiry, rec.CheckedAt = "", "", nil, time.Time{}
 	for _, f := range []struct {
 		to    *string
@@ -173,7 +187,8 @@ func (a *Agent) verify(ctx context.Context, acct *account, rec Record, cred prov
 		// The exchange decides. Without details only the expiry is unknown.
 		v.warnings = append(v.warnings, "the server told nothing about the API token, so its expiry is not known: "+err.Error())
 	}
-	v.entry, err = a.exchange(ctx, acct, rec.Provider, cred, up)
+	rec.account = acct
+	v.entry, err = a.exchange(ctx, rec, cred, up)
 	if e, _ := provider.AsError(err); e != nil && e.Class == provider.PasscodeNeeded && up.Passcode.IsZero() {
 		v.refusal = &Refusal{Error: wireError(err, acct.name), At: a.Clock.Now().Wall}
 		v.warnings = append(v.warnings, "each exchange needs a one-time passcode: cspctl token "+acct.name+" --passcode NNNNNN")

@@ -37,6 +37,12 @@ type Record struct {
 
 	Refusal *Refusal `json:"refusal,omitempty"`
 
+	// Underway is when an exchange began whose answer has not arrived, where
+	// the server may have replaced the secret in it; see Rotator.
+	Underway time.Time `json:"underway,omitzero"`
+	// Pending: the secret was stored before the server was asked about it.
+	Pending bool `json:"pending,omitempty"`
+
 	// account is what the agent holds in memory for the secret. It is never
 	// nil in a profile that is there.
 	account *account

@@ -52,6 +52,8 @@ type world struct {
 	file   *store // of kind file
 	state  *stateFile
 	end    func()
+
+	rotator *rotator // stands before the server, if not nil
 }
 
 // inWorld runs f in a bubble, in a world with one profile, prod, logged in
@@ -87,8 +89,12 @@ func (w *world) login(profile string) {
 // start makes an agent on the world's store and state.
 func (w *world) start() {
 	w.t.Helper()
+	var upstream agent.Provider = w.server
+	if w.rotator != nil {
+		upstream = w.rotator
+	}
 	a, err := agent.New(agent.Options{
-		Providers: map[string]agent.Provider{provider.CSP: w.server},
+		Providers: map[string]agent.Provider{provider.CSP: upstream},
 		Stores:    map[string]agent.Store{provider.Memory: w.store, provider.File: w.file},
 		State:     w.state, Clock: w.clock,
 		DefaultStore: func() string { return provider.Memory },

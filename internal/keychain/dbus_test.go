@@ -376,7 +376,7 @@ func TestP9NoKeychainWritesNothing(t *testing.T) {
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "")
 	err := newKeychain(t).Put(t.Context(), "p", credential(1), provider.MayPrompt)
 	expectError(t, err, provider.StoreUnavailable, "no session bus")
-	if e, _ := errors.AsType[*provider.StoreError](err); !strings.Contains(e.State.Hint, "--store file") {
+	if e, _ := errors.AsType[*provider.StoreError](err); !strings.Contains(e.State.Hint, "D-Bus") {
 		t.Errorf("hint %q", e.State.Hint)
 	}
 	if entries, err := os.ReadDir(home); err != nil || len(entries) > 0 {

@@ -26,6 +26,8 @@ type item struct {
 	Version int              `json:"v"`
 	Binding provider.Binding `json:"binding"`
 	Secret  secret.Wire      `json:"secret"`
+	// Previous is the secret before it, where a server replaced that.
+	Previous secret.Wire `json:"previous,omitzero"`
 }
 
 var (
@@ -45,7 +47,7 @@ func encodeItem(kind string, c provider.Credential) (string, error) {
 	case b.Provider == "":
 		return "", refuse("it is bound to no provider")
 	}
-	for _, s := range []string{c.Secret.Reveal(), b.Provider, b.Origin, b.Org, b.ClientID, b.User, b.CASHA256} {
+	for _, s := range []string{c.Secret.Reveal(), c.Previous.Reveal(), b.Provider, b.Origin, b.Org, b.ClientID, b.User, b.CASHA256} {
 		if !utf8.ValidString(s) { // JSON would change it silently
 			return "", refuse("it is not valid UTF-8")
 		}
@@ -53,7 +55,7 @@ func encodeItem(kind string, c provider.Credential) (string, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(item{itemVersion, b, secret.Wire{Text: c.Secret}}); err != nil {
+	if err := enc.Encode(item{itemVersion, b, secret.Wire{Text: c.Secret}, secret.Wire{Text: c.Previous}}); err != nil {
 		return "", refuse("it can't be encoded")
 	}
 	doc := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
@@ -90,7 +92,7 @@ func decodeItem(doc string) (provider.Credential, error) {
 	if it.Binding.Provider == "" || it.Secret.IsZero() {
 		return none, errItemContent
 	}
-	return provider.Credential{Binding: it.Binding, Secret: it.Secret.Text}, nil
+	return provider.Credential{Binding: it.Binding, Secret: it.Secret.Text, Previous: it.Previous.Text}, nil
 }
 
 // openItem is decodeItem with the errors of Store.Get.

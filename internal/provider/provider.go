@@ -30,6 +30,10 @@ type Credential struct {
 	Binding
 	Secret secret.Text
 
+	// Previous is the secret before this one, kept until this one has worked;
+	// empty where the server never replaces it.
+	Previous secret.Text
+
 	// CA is the PEM of the private CA that Binding.CASHA256 names. It is no
 	// secret and not part of the item; the agent adds it from its state.
 	CA []byte
