@@ -1,17 +1,16 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 
 	"github.com/cspctl/cspctl/internal/agent"
 	"github.com/cspctl/cspctl/internal/config"
 	"github.com/cspctl/cspctl/internal/csp"
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/provider"
-	"github.com/cspctl/cspctl/internal/secret"
+	"github.com/cspctl/cspctl/internal/upstream"
+	"github.com/cspctl/cspctl/internal/vcd"
 )
 
 // settings are the settings in force and what is made from them. A file that
@@ -27,12 +26,13 @@ type settings struct {
 	bad  error // of the last reading
 	ever bool  // a reading succeeded
 
-	csp cspProvider
+	// upstream makes the calls of all providers, with the proxy and the CAs of
+	// the settings in force.
+	upstream *upstream.Client
 }
 
 func loadSettings(path string, log *slog.Logger, level *slog.LevelVar) *settings {
-	s := &settings{path: path, log: log, level: level}
-	s.csp.client.Store(csp.New(csp.Options{UserAgent: userAgent(), Log: log}))
+	s := &settings{path: path, log: log, level: level, upstream: upstream.New(upstream.Options{UserAgent: userAgent(), Log: log})}
 	s.reload()
 	return s
 }
@@ -51,8 +51,7 @@ func (s *settings) reload() {
 	}
 	s.now, s.ever = now, true
 	s.level.Set(now.Level())
-	old := s.csp.client.Swap(csp.New(csp.Options{UserAgent: userAgent(), Proxy: now.Proxy(), ExtraCA: now.CA(), Log: s.log}))
-	old.CloseIdle()
+	s.upstream.Set(upstream.Options{UserAgent: userAgent(), Proxy: now.Proxy(), ExtraCA: now.CA(), Log: s.log})
 	s.log.Info("settings read", "path", s.path)
 }
 
@@ -89,28 +88,10 @@ func (s *settings) allowRoot() bool {
 
 // providers is every way to turn a stored secret into an access token.
 func (s *settings) providers() map[string]agent.Provider {
-	return map[string]agent.Provider{provider.CSP: &s.csp}
-}
-
-// cspProvider is the CSP client that the settings in force make. An exchange
-// under way ends with the client that it began with.
-type cspProvider struct{ client atomic.Pointer[csp.Client] }
-
-func (p *cspProvider) Origin(server string) (string, error) {
-	if server == "" {
-		server = csp.DefaultServer
+	return map[string]agent.Provider{
+		provider.CSP:        csp.APIToken(s.upstream),
+		provider.CSPApp:     csp.App(s.upstream),
+		provider.VCD:        vcd.APIToken(s.upstream),
+		provider.VCDSession: vcd.Session(s.upstream),
 	}
-	return csp.ParseServer(server)
 }
-
-func (p *cspProvider) CheckSecret(pasted string) (secret.Text, error) { return csp.CheckSecret(pasted) }
-
-func (p *cspProvider) Exchange(ctx context.Context, c provider.Credential, r provider.Request) (provider.Token, error) {
-	return p.client.Load().Exchange(ctx, c, r)
-}
-
-func (p *cspProvider) Details(ctx context.Context, c provider.Credential) (provider.Details, error) {
-	return p.client.Load().Details(ctx, c)
-}
-
-func (p *cspProvider) CloseIdle() { p.client.Load().CloseIdle() }

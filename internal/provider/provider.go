@@ -11,7 +11,10 @@ import (
 
 // The providers that profiles can name.
 const (
-	CSP = "csp" // a CSP API token (https://console.cloud.vmware.com, My Account > API Tokens)
+	CSP        = "csp"         // a CSP API token (https://console.cloud.vmware.com, My Account > API Tokens)
+	CSPApp     = "csp-app"     // an OAuth app of CSP with its secret (client credentials)
+	VCD        = "vcd"         // a Cloud Director API token, or that of a service account
+	VCDSession = "vcd-session" // a Cloud Director user with a password
 )
 
 // Binding is what a stored secret is tied to. It rests inside the secret's own
