@@ -171,8 +171,8 @@ func TestP4ServerHungWithAGoodToken(t *testing.T) {
 		wait bool // until the token is between the floor and twice the floor
 	}{
 		{"a token of half an hour", "1799s", false},
-		// A token of 9 s has a floor of 3 s, and is renewed from 4.5 s on.
-		{"a token between the floor and twice the floor", "9s", true},
+		// A token of 24 s has a floor of 8 s, and is renewed from 12 s on.
+		{"a token between the floor and twice the floor", "24s", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -194,7 +194,7 @@ func TestP4ServerHungWithAGoodToken(t *testing.T) {
 					fresh <- err
 				}()
 			}
-			if err := w.control("GET", "wait?exchanges=2&timeout=20s", "", nil); err != nil {
+			if err := w.control("GET", "wait?exchanges=2&timeout=30s", "", nil); err != nil {
 				t.Fatal(err)
 			}
 			var wg sync.WaitGroup

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -42,17 +41,11 @@ func (f stateFile) Path() string         { return string(f) }
 func (f stateFile) Write(b []byte) error { return atomicfile.Write(string(f), b) }
 
 func (f stateFile) Read() ([]byte, error) {
-	info, err := os.Stat(string(f))
+	b, err := atomicfile.Read(string(f), maxState)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxState {
-		return nil, fmt.Errorf("%s is not a file, or larger than 16 MiB", f)
-	}
-	return os.ReadFile(string(f))
+	return b, err
 }
 
 // openStores returns the stores by their kind; nothing is read or dialled yet.

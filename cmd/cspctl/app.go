@@ -75,7 +75,16 @@ func (a *app) sawVersion(agent string) {
 		return
 	}
 	a.versionSaid = true
-	a.warn("the agent is version "+agent+", this cspctl is "+ipc.Version, "restart the agent: csp-agent restart")
+	a.warn("the agent is version "+agent+", this cspctl is "+ipc.Version, "end the agent: the next cspctl starts a new one")
+}
+
+// attended adds to a path of the wire that a person is waiting, who can answer
+// a keychain's dialog.
+func (a *app) attended(path string) string {
+	if a.interactive() {
+		return path + "?interactive=true"
+	}
+	return path
 }
 
 // interactive reports whether a person is waiting, who could be asked.

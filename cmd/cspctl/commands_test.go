@@ -176,7 +176,9 @@ func TestChangesOfProfiles(t *testing.T) {
 		{[]string{"profile", "use", "ci"}, shell{}, 0, []string{"POST /v1/profiles/ci/use"}},
 		{[]string{"profile", "rename", "ci", "build"}, shell{}, 0, []string{"POST /v1/profiles/ci/rename"}},
 		{[]string{"profile", "remove", "ci", "--yes"}, shell{}, 0, []string{"DELETE /v1/profiles/ci"}},
-		{[]string{"profile", "remove", "ci"}, shell{tty: &fakeTTY{yes: true}, terminals: person}, 0, []string{"DELETE /v1/profiles/ci"}},
+		{[]string{"profile", "remove", "ci"}, shell{tty: &fakeTTY{yes: true}, terminals: person}, 0, []string{"DELETE /v1/profiles/ci?interactive=true"}},
+		{[]string{"profile", "rename", "ci", "build"}, shell{terminals: person}, 0, []string{"POST /v1/profiles/ci/rename?interactive=true"}},
+		{[]string{"logout", "ci"}, shell{terminals: person}, 0, []string{"POST /v1/profiles/ci/logout?interactive=true"}},
 		{[]string{"profile", "remove", "ci"}, shell{tty: &fakeTTY{}, terminals: person}, 1, nil},
 		{[]string{"profile", "remove", "ci"}, shell{tty: &fakeTTY{yes: true}}, 2, nil}, // no person
 		{[]string{"profile", "remove", "ci"}, shell{terminals: person}, 2, nil},        // no terminal

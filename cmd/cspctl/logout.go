@@ -29,7 +29,7 @@ func runLogout(a *app, args []string, all bool) error {
 		if err != nil {
 			return err
 		}
-		return c.Call("POST", profilePath(name, "logout"), nil, nil)
+		return c.Call("POST", a.attended(profilePath(name, "logout")), nil, nil)
 	}
 	if len(args) > 0 {
 		return usage("logout takes PROFILE or --all, not both", "")
@@ -40,7 +40,7 @@ func runLogout(a *app, args []string, all bool) error {
 	}
 	var first error // the others are logged out all the same
 	for _, p := range list {
-		err := c.Call("POST", profilePath(p.Name, "logout"), nil, nil)
+		err := c.Call("POST", a.attended(profilePath(p.Name, "logout")), nil, nil)
 		if err == nil || codeOf(err) == ipc.CodeNotLoggedIn {
 			continue
 		}

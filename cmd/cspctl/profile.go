@@ -181,7 +181,7 @@ var profileRename = command{
 					return err
 				}
 			}
-			return a.agent().Call("POST", profilePath(args[0], "rename"), ipc.RenameRequest{To: args[1]}, nil)
+			return a.agent().Call("POST", a.attended(profilePath(args[0], "rename")), ipc.RenameRequest{To: args[1]}, nil)
 		}
 	},
 }
@@ -206,7 +206,7 @@ var profileRemove = command{
 					return failed(ipc.CodeInternal, "nothing was removed", "")
 				}
 			}
-			return a.agent().Call("DELETE", profilePath(name), nil, nil)
+			return a.agent().Call("DELETE", a.attended(profilePath(name)), nil, nil)
 		}
 	},
 }

@@ -14,7 +14,7 @@ import (
 func formatToken(r ipc.TokenReply, o tokenOptions, execVersion string, now time.Time) (string, error) {
 	token := r.Token.Reveal()
 	if !printable(token) {
-		return "", failed(ipc.CodeInternal, "the agent answered with something that is not a token", "restart the agent: csp-agent restart")
+		return "", failed(ipc.CodeInternal, "the agent answered with something that is not a token", "end the agent: the next cspctl starts a new one")
 	}
 	switch o.output {
 	case "header":

@@ -15,6 +15,8 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"golang.org/x/net/http/httpproxy"
+
+	"github.com/cspctl/cspctl/internal/atomicfile"
 )
 
 // Settings are the contents of config.toml. The zero value is the default of
@@ -64,7 +66,7 @@ func (e *Error) Error() string {
 // value of the wrong type and a value that means nothing are errors of type
 // *Error.
 func Load(path string) (Settings, error) {
-	b, err := readBounded(path)
+	b, err := atomicfile.Read(path, maxFile)
 	if errors.Is(err, os.ErrNotExist) {
 		return Settings{}, nil
 	}
@@ -76,7 +78,7 @@ func Load(path string) (Settings, error) {
 		return Settings{}, err
 	}
 	if s.CAFile != "" {
-		if s.ca, err = readBounded(s.CAFile); err != nil {
+		if s.ca, err = atomicfile.Read(s.CAFile, maxFile); err != nil {
 			return Settings{}, &Error{path, lineOf(b, "ca_file"), err.Error()}
 		}
 		if !x509.NewCertPool().AppendCertsFromPEM(s.ca) {
@@ -84,19 +86,6 @@ func Load(path string) (Settings, error) {
 		}
 	}
 	return s, nil
-}
-
-func readBounded(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is not a file", path)
-	case info.Size() > maxFile:
-		return nil, fmt.Errorf("%s is larger than 1 MiB", path)
-	}
-	return os.ReadFile(path)
 }
 
 func parse(path string, b []byte) (Settings, error) {

@@ -104,7 +104,7 @@ func explain(err error, path string) error {
 		return e
 	}
 	path = oneLine(path)
-	e := &Error{Code: CodeAgent, Err: err, Hint: "run cspctl doctor"}
+	e := &Error{Code: CodeAgent, Err: err, Hint: "see whether it runs with: cspctl status"}
 	switch {
 	case isAbsent(err):
 		none := noAgent(path)
@@ -115,13 +115,13 @@ func explain(err error, path string) error {
 		e.Hint = "it belongs to another user or group: check " + EnvSocket + ", or ask to be added to the group"
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		e.Message = "the agent at " + path + " did not answer in time"
-		e.Hint = "see what it does with: csp-agent status; restart it with: csp-agent restart"
+		e.Hint = "try again; if it happens again, end the agent: the next cspctl starts a new one"
 	case errors.Is(err, errGarbage):
 		e.Message = "what answers at " + path + " is not a csp-agent"
 		e.Hint = "check " + EnvSocket + ", and that nothing else uses that socket"
 	case isHangup(err), errors.Is(err, io.ErrUnexpectedEOF):
 		e.Message = "the agent at " + path + " closed the connection before it answered"
-		e.Hint = "try again; if it happens again, see why with: csp-agent status"
+		e.Hint = "try again; if it happens again, see why by hand: csp-agent run"
 	default:
 		e.Message = "the agent at " + path + " can't be reached: " + oneLine(err.Error())
 	}

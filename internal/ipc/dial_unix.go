@@ -120,7 +120,7 @@ func checkListener(fd int, path string, getenv func(string) string) error {
 	}
 	peer, err := PeerOfSocket(fd)
 	if err != nil {
-		return fail("can't tell who listens at "+oneLine(path)+": "+err.Error(), "run cspctl doctor")
+		return fail("can't tell who listens at "+oneLine(path)+": "+err.Error(), "check "+EnvSocket)
 	}
 	if int(peer.UID) == os.Geteuid() {
 		return nil

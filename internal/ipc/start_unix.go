@@ -29,7 +29,7 @@ func mayStart(path string, getenv func(string) string) error {
 	}
 	dir := filepath.Dir(path)
 	if filepath.Clean(dir) == systemDir {
-		return fail("the socket is the system service's", "start that: systemctl start csp-agent")
+		return fail("the socket is the system service's", "unset "+EnvSocket+" to use an agent of your own")
 	}
 	if info, err := os.Lstat(dir); err == nil && (!info.IsDir() || !isOwner(info) || info.Mode().Perm()&0o022 != 0) {
 		return fail("the socket's folder is not yours alone", "check the owner and mode of "+oneLine(dir))

@@ -174,7 +174,7 @@ func (f *File) exclude(ctx context.Context) (release func(), e *provider.StoreEr
 
 // read opens the file. One that is missing is empty.
 func (f *File) read(id identity) (map[string]json.RawMessage, *provider.StoreError) {
-	data, err := readBounded(f.opts.Path, maxStore)
+	data, err := atomicfile.Read(f.opts.Path, maxStore)
 	if errors.Is(err, fs.ErrNotExist) {
 		return map[string]json.RawMessage{}, nil
 	}

@@ -12,12 +12,6 @@ import (
 	"github.com/cspctl/cspctl/internal/provider"
 )
 
-// openNoWait opens a file for reading; O_NONBLOCK, since to open a named pipe
-// would wait for its other end.
-func openNoWait(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-}
-
 // checkKeyFile wants a key file that nobody else can read or change.
 func checkKeyFile(info fs.FileInfo) error {
 	if err := checkOwner(info); err != nil {

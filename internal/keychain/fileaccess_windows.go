@@ -3,14 +3,11 @@ package keychain
 import (
 	"errors"
 	"io/fs"
-	"os"
 
 	"golang.org/x/sys/windows"
 
 	"github.com/cspctl/cspctl/internal/provider"
 )
-
-func openNoWait(path string) (*os.File, error) { return os.Open(path) }
 
 // checkKeyFile has nothing to look at: a file's mode says nothing on Windows,
 // where a profile's folders are closed to other users by inheritance.

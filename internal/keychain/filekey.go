@@ -3,7 +3,6 @@ package keychain
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -12,6 +11,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/cspctl/cspctl/internal/atomicfile"
 	"github.com/cspctl/cspctl/internal/provider"
 )
 
@@ -145,19 +145,11 @@ func loadKey(path string, check func(fs.FileInfo) error) (identity, *provider.St
 	fail := func(why, hint string, err error) (identity, *provider.StoreError) {
 		return identity{}, unavailable(provider.File, "the key file "+path+" can't be used: "+why, hint, err)
 	}
-	file, err := openNoWait(path)
+	file, info, err := atomicfile.Open(path)
 	if err != nil {
 		return fail(plain(err), "check the path in CSP_AGENT_STORE_KEY_FILE, or the service's LoadCredential=", err)
 	}
 	defer func() { _ = file.Close() }()
-	// Of the open file: the path may lead elsewhere a moment later.
-	info, err := file.Stat()
-	if err != nil {
-		return fail(plain(err), "", err)
-	}
-	if !info.Mode().IsRegular() {
-		return fail("it is not a regular file", "name a file that age-keygen wrote", nil)
-	}
 	if err := check(info); err != nil {
 		return fail(err.Error(), "chmod 600 it, and make it your own", nil)
 	}
@@ -170,21 +162,4 @@ func loadKey(path string, check func(fs.FileInfo) error) (identity, *provider.St
 		return fail("it holds no age identity", "make one with age-keygen", nil)
 	}
 	return id, nil
-}
-
-// readBounded reads a regular file of at most most bytes.
-func readBounded(path string, most int64) ([]byte, error) {
-	file, err := openNoWait(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > most {
-		return nil, fmt.Errorf("not a regular file of at most %d KiB", most>>10)
-	}
-	return io.ReadAll(io.LimitReader(file, most+1))
 }

@@ -75,7 +75,7 @@ func (f *File) Lock() {
 
 // openKey opens the key with the passphrase, or makes a new one.
 func (f *File) openKey(ctx context.Context, passphrase secret.Text) (identity, *provider.StoreError) {
-	data, err := readBounded(f.keyPath(), maxKeyFile)
+	data, err := atomicfile.Read(f.keyPath(), maxKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		release, e := f.exclude(ctx)
 		if e != nil {
@@ -83,7 +83,7 @@ func (f *File) openKey(ctx context.Context, passphrase secret.Text) (identity, *
 		}
 		defer release()
 		// Another process may have been first.
-		if data, err = readBounded(f.keyPath(), maxKeyFile); errors.Is(err, fs.ErrNotExist) {
+		if data, err = atomicfile.Read(f.keyPath(), maxKeyFile); errors.Is(err, fs.ErrNotExist) {
 			return f.makeKey(passphrase)
 		}
 	}
