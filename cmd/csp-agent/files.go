@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/adrg/xdg"
+	"github.com/gofrs/flock"
 
 	"github.com/cspctl/cspctl/internal/agent"
 	"github.com/cspctl/cspctl/internal/atomicfile"
@@ -15,7 +18,7 @@ import (
 
 // files is where the agent's files are. The names differ, since on some
 // systems the folders are one.
-type files struct{ config, state, audit, store string }
+type files struct{ config, state, audit, store, locks string }
 
 func findFiles(getenv func(string) string) files {
 	const folder = "cspctl"
@@ -24,6 +27,7 @@ func findFiles(getenv func(string) string) files {
 		state:  filepath.Join(xdg.StateHome, folder, "state.json"),
 		audit:  filepath.Join(xdg.StateHome, folder, "audit.jsonl"),
 		store:  filepath.Join(xdg.DataHome, folder, "store.age"),
+		locks:  filepath.Join(xdg.DataHome, folder, "locks"),
 	}
 	if path := getenv("CSP_AGENT_CONFIG"); path != "" {
 		f.config = path
@@ -61,4 +65,19 @@ func openStores(f files, getenv func(string) string) (stores map[string]agent.St
 		provider.File:     keychain.NewFile(file),
 		provider.Memory:   keychain.NewMemory(),
 	}, func() { _ = system.Close() }
+}
+
+// exclusive locks a file for each profile while its secret is exchanged, for
+// agents that share a store.
+func exclusive(dir string) func(context.Context, string) (func(), error) {
+	return func(ctx context.Context, profile string) (func(), error) {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+		lock := flock.New(filepath.Join(dir, profile+".lock"), flock.SetPermissions(0o600))
+		if _, err := lock.TryLockContext(ctx, 20*time.Millisecond); err != nil {
+			return nil, err
+		}
+		return func() { _ = lock.Close() }, nil
+	}
 }

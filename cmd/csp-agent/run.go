@@ -63,6 +63,7 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 		Stores:       stores,
 		State:        stateFile(f.state),
 		Clock:        bootclock.Clock{},
+		Exclusive:    exclusive(f.locks),
 		DefaultStore: settings.store,
 		Log:          log,
 	})

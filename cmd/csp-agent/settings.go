@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/cspctl/cspctl/internal/agent"
 	"github.com/cspctl/cspctl/internal/config"
@@ -25,6 +26,7 @@ type settings struct {
 	now  config.Settings
 	bad  error // of the last reading
 	ever bool  // a reading succeeded
+	last time.Time
 
 	// upstream makes the calls of all providers, with the proxy and the CAs of
 	// the settings in force.
@@ -43,13 +45,21 @@ func userAgent() string { return "cspctl/" + ipc.Version }
 func (s *settings) reload() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.read()
+}
+
+// read is reload for a caller who holds mu.
+func (s *settings) read() {
+	s.last = time.Now()
 	now, err := config.Load(s.path)
-	s.bad = err
 	if err != nil {
-		s.log.Error("the settings can't be used", "err", err, "kept", s.ever)
+		if s.bad == nil || s.bad.Error() != err.Error() {
+			s.log.Error("the settings can't be used", "err", err, "kept", s.ever)
+		}
+		s.bad = err
 		return
 	}
-	s.now, s.ever = now, true
+	s.now, s.ever, s.bad = now, true, nil
 	s.level.Set(now.Level())
 	s.upstream.Set(upstream.Options{UserAgent: userAgent(), Proxy: now.Proxy(), ExtraCA: now.CA(), Log: s.log})
 	s.log.Info("settings read", "path", s.path)
@@ -58,20 +68,26 @@ func (s *settings) reload() {
 func (s *settings) status() ipc.ConfigStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := ipc.ConfigStatus{Path: s.path}
+	c := ipc.ConfigStatus{Path: s.path, Kept: s.ever && s.bad != nil}
 	if s.bad != nil {
 		c.Error = s.bad.Error()
 	}
 	return c
 }
 
+// unusable returns the error that answers requests as long as there never were
+// settings that could be used. It looks again, so that who corrects the file
+// need not tell the agent.
 func (s *settings) unusable() *ipc.Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.ever && time.Since(s.last) > 100*time.Millisecond {
+		s.read()
+	}
 	if s.ever {
 		return nil
 	}
-	return &ipc.Error{Code: ipc.CodeConfigInvalid, Message: s.bad.Error(), Hint: "correct that line; then: pkill -HUP csp-agent"}
+	return &ipc.Error{Code: ipc.CodeConfigInvalid, Message: s.bad.Error(), Hint: "correct that line and try again"}
 }
 
 func (s *settings) store() string {

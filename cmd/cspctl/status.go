@@ -48,7 +48,9 @@ func statusText(st *ipc.Status, now time.Time, s term.Style) string {
 	top.Row("socket", st.Socket)
 	if st.Config.Error != "" {
 		top.Cells(term.Cell{Text: "settings"}, term.Cell{Text: st.Config.Error, Look: s.Red})
-		top.Row("", "in "+st.Config.Path+"; the settings before it stay in force")
+		if st.Config.Kept {
+			top.Row("", "the settings before it stay in force")
+		}
 	}
 	for i, store := range st.Stores {
 		title := ""

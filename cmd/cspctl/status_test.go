@@ -18,7 +18,7 @@ func aStatus() ipc.Status {
 	prod.Default = true
 	return ipc.Status{
 		Version: ipc.Version, PID: 4711, StartedAt: noon.Add(-3 * time.Hour), Socket: "/run/agent.sock",
-		Config: ipc.ConfigStatus{Path: "/etc/config.toml", Error: "line 3: unknown key"},
+		Config: ipc.ConfigStatus{Path: "/etc/config.toml", Error: "/etc/config.toml:3: there is no setting x", Kept: true},
 		Stores: []ipc.StoreStatus{{Kind: "keychain", Status: "ready"}, {Kind: "file", Status: "locked", Hint: "unlock it: cspctl unlock"}},
 		Profiles: []ipc.ProfileStatus{
 			{Profile: profile("ci", 2*24*time.Hour), State: ipc.StateRefused, RetryAt: in(5 * time.Minute),
@@ -36,8 +36,8 @@ func TestStatus(t *testing.T) {
 	r.want(t, 0)
 	want := `agent     version dev, pid 4711, up 3h
 socket    /run/agent.sock
-settings  line 3: unknown key
-          in /etc/config.toml; the settings before it stay in force
+settings  /etc/config.toml:3: there is no setting x
+          the settings before it stay in force
 stores    keychain: ready
           file: locked
             unlock it: cspctl unlock

@@ -155,7 +155,8 @@ type Status struct {
 // ConfigStatus is the condition of the settings file.
 type ConfigStatus struct {
 	Path  string `json:"path"`
-	Error string `json:"error,omitempty"` // with the line; the settings before it stay in force
+	Error string `json:"error,omitempty"` // with the line
+	Kept  bool   `json:"kept,omitempty"`  // the settings before it stay in force
 }
 
 // StoreStatus is the condition of one store.
