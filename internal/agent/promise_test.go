@@ -116,7 +116,7 @@ func (w *world) askAll(life time.Duration, well bool) {
 // Whatever happens to the clocks, the machine and the server, in whatever
 // order, no token comes out with less life than promised.
 func TestP2T1T2T7TokensLiveThroughAnything(t *testing.T) {
-	seeds := 10
+	seeds := 6
 	if testing.Short() {
 		seeds = 2
 	}
