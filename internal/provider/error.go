@@ -45,7 +45,7 @@ func (c Class) String() string {
 // cut to length, free of control characters and of remains of the secret.
 type Error struct {
 	Class   Class
-	Status  int    // HTTP status, 0 if no answer came
+	Status  int    // HTTP status, 0 if no answer came, or not the whole of a success
 	Code    string // the server's own code: cspErrorCode, OAuth error, minorErrorCode
 	Message string // one line, lower case, says what happened
 	Hint    string // one line: what to do; may be empty

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -36,46 +38,76 @@ func (s *Server) controlRoutes() {
 		s.Release()
 		w.WriteHeader(http.StatusNoContent)
 	})
-	s.mux.HandleFunc("GET /_sim/tokens", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.names()) })
-	s.mux.HandleFunc("POST /_sim/tokens", s.controlToken)
-	s.mux.HandleFunc("DELETE /_sim/tokens/{name}", func(w http.ResponseWriter, r *http.Request) {
-		if !s.Revoke(r.PathValue("name")) {
-			http.Error(w, "no such token", http.StatusNotFound)
+	control(s, "tokens", s.tokens, func(t *token) APIToken { return t.APIToken }, s.putToken)
+	control(s, "apps", s.apps, func(a *app) App { return a.App }, s.putApp)
+	control(s, "vcd-tokens", s.vcd.tokens, func(t *vcdToken) VCDToken { return t.VCDToken }, s.putVCDToken)
+	control(s, "vcd-users", s.vcd.users, func(u *vcdUser) VCDUser { return u.VCDUser }, s.putVCDUser)
+	s.mux.HandleFunc("DELETE /_sim/vcd-sessions", func(w http.ResponseWriter, _ *http.Request) {
+		s.EndSessions()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	s.mux.HandleFunc("POST /_sim/vcd-versions", func(w http.ResponseWriter, r *http.Request) {
+		var list []string
+		if readJSON(w, r, &list) {
+			s.SetVCDVersions(list...)
+			w.WriteHeader(http.StatusNoContent)
+		}
+	})
+}
+
+// control adds the routes for one kind of account: to list the names, to lay
+// the fields that are sent over the account of that name, and to remove one.
+// show and put are called under s.mu.
+func control[T, A any](s *Server, kind string, all map[string]A, show func(A) T, put func(T) (T, error)) {
+	s.mux.HandleFunc("GET /_sim/"+kind, func(w http.ResponseWriter, _ *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		names := slices.AppendSeq([]string{}, maps.Keys(all))
+		slices.Sort(names)
+		writeJSON(w, http.StatusOK, names)
+	})
+	s.mux.HandleFunc("DELETE /_sim/"+kind+"/{name}", func(w http.ResponseWriter, r *http.Request) {
+		if !remove(s, all, r.PathValue("name")) {
+			http.Error(w, "no such name", http.StatusNotFound)
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})
+	s.mux.HandleFunc("POST /_sim/"+kind, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+		var named struct {
+			Name string `json:"name"`
+		}
+		if err == nil {
+			err = json.Unmarshal(body, &named)
+		}
+		if err != nil {
+			http.Error(w, "not JSON: "+err.Error(), http.StatusBadRequest)
+			return
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		var t T
+		if old, ok := all[named.Name]; ok {
+			t = show(old)
+		}
+		if err = strictJSON(body, &t); err == nil {
+			t, err = put(t)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		writeJSON(w, http.StatusOK, t)
+	})
 }
 
-// controlToken lays the fields that are sent over the token of that name.
-func (s *Server) controlToken(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
-	var named struct {
-		Name string `json:"name"`
-	}
-	if err == nil {
-		err = json.Unmarshal(body, &named)
-	}
-	if err != nil {
-		http.Error(w, "not JSON: "+err.Error(), http.StatusBadRequest)
-		return
-	}
+func remove[A any](s *Server, all map[string]A, name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var t APIToken
-	if old := s.tokens[named.Name]; old != nil {
-		t = old.APIToken
-	}
-	if err := strictJSON(body, &t); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	t, err = s.putToken(t)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	writeJSON(w, http.StatusOK, t)
+	_, ok := all[name]
+	delete(all, name)
+	return ok
 }
 
 // controlWait answers once as many requests have arrived as the query asks

@@ -52,7 +52,7 @@ func (s *Server) identifyForm(q *request) string {
 			s.violation(q, who, name+" in the query")
 		}
 	}
-	s.checkHeaders(q, who, "application/x-www-form-urlencoded")
+	s.checkAnonymous(q, who, "application/x-www-form-urlencoded")
 	if v.Has("api_token") && v.Has("refresh_token") {
 		s.violation(q, who, "api_token and refresh_token at once")
 	}
@@ -71,17 +71,21 @@ func (s *Server) identifyDetails(q *request) string {
 	}
 	_ = json.Unmarshal(q.body, &b)
 	who := s.nameOf(b.TokenValue)
-	s.checkHeaders(q, who, "application/json")
+	s.checkAnonymous(q, who, "application/json")
 	if q.URL.RawQuery != "" {
 		s.violation(q, who, "a query")
 	}
 	return who
 }
 
-func (s *Server) checkHeaders(q *request, who, want string) {
+func (s *Server) checkType(q *request, who, want string) {
 	if media, _, _ := mime.ParseMediaType(q.Header.Get("Content-Type")); media != want {
 		s.violation(q, who, "a Content-Type other than "+want)
 	}
+}
+
+func (s *Server) checkAnonymous(q *request, who, want string) {
+	s.checkType(q, who, want)
 	for _, name := range []string{"Authorization", "Csp-Auth-Token"} {
 		if q.Header.Get(name) != "" {
 			s.violation(q, who, name+" header on an anonymous endpoint")
@@ -111,11 +115,16 @@ func (s *Server) authorize(q *request) answer {
 	if rs := v.Get("allowed_resource_scope"); rs != "" && !json.Valid([]byte(rs)) {
 		return q.refuse(http.StatusBadRequest, "Invalid allowed_resource_scope")
 	}
-	return s.grant(q, t, scopes)
+	b := s.grant(q, t, scopes)
+	// CSP hands back the API token or its like. A stand-in shows who uses it.
+	standIn := "sim-stand-in-" + randomHex(16)
+	s.handed[standIn] = true
+	b["refresh_token"] = standIn
+	return jsonAnswer(http.StatusOK, b)
 }
 
-// grant is the answer with an access token. The caller holds s.mu.
-func (s *Server) grant(q *request, t *token, scopes []string) answer {
+// grant makes the answer with an access token. The caller holds s.mu.
+func (s *Server) grant(q *request, t *token, scopes []string) map[string]any {
 	life := cmp.Or(time.Duration(t.Life), s.o.Life)
 	if !q.fault.SameToken || t.lastAccess == "" {
 		t.lastAccess, t.lastOpen = s.accessToken(q, t, life), ""
@@ -124,35 +133,21 @@ func (s *Server) grant(q *request, t *token, scopes []string) answer {
 		}
 	}
 	t.used = q.now
-	st := s.stats.Tokens[t.Name]
-	st.Granted++
-	s.stats.Granted++
-	s.stats.Tokens[t.Name] = st
-
+	s.granted(t.Name)
 	if len(scopes) == 0 {
 		scopes = t.Scopes
 	}
-	// CSP hands back the API token or its like. A stand-in shows who uses it.
-	standIn := "sim-stand-in-" + randomHex(16)
-	s.handed[standIn] = true
 	b := map[string]any{
-		"token_type":    "bearer", // in lower case, as CSP has it
-		"expires_in":    int64(max(life/time.Second, 1)),
-		"scope":         cmp.Or(strings.Join(scopes, " "), "ALL_PERMISSIONS customer_number openid group_ids group_names"),
-		"access_token":  cmp.Or(q.fault.AccessToken, t.lastAccess),
-		"refresh_token": standIn,
+		"token_type":   "bearer", // in lower case, as CSP has it
+		"expires_in":   int64(max(life/time.Second, 1)),
+		"scope":        cmp.Or(strings.Join(scopes, " "), "ALL_PERMISSIONS customer_number openid group_ids group_names"),
+		"access_token": cmp.Or(q.fault.AccessToken, t.lastAccess),
 	}
 	if t.lastOpen != "" {
 		b["id_token"] = t.lastOpen
 	}
-	switch raw := string(q.fault.ExpiresIn); raw {
-	case "":
-	case `"missing"`:
-		delete(b, "expires_in")
-	default:
-		b["expires_in"] = q.fault.ExpiresIn
-	}
-	return jsonAnswer(http.StatusOK, b)
+	q.fault.spoilLife(b)
+	return b
 }
 
 // echo is what a refusal shows of the token: CSP masks all but its last five characters.

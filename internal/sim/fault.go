@@ -16,6 +16,9 @@ type Fault struct {
 	Delay Duration `json:"delay,omitempty"`
 	Hang  bool     `json:"hang,omitempty"` // until Release, or until the client goes
 	Drop  bool     `json:"drop,omitempty"` // close the connection
+	// After: all of these, and what stands in place of the answer, come when the
+	// server has done its work. The answer is lost on its way, as it were.
+	After bool `json:"after,omitempty"`
 
 	// In place of the answer.
 	Status      int    `json:"status,omitempty"`       // with a CspErrorResponse
@@ -44,6 +47,10 @@ type Fault struct {
 	TokenSize   int             `json:"token_size,omitempty"`   // at least this many bytes
 	AccessToken string          `json:"access_token,omitempty"` // verbatim
 	ExpiresIn   json.RawMessage `json:"expires_in,omitempty"`   // verbatim JSON, like "\"1799\"" or -1; "missing" leaves it out
+
+	// In errors of Cloud Director.
+	XML        bool `json:"xml,omitempty"`         // as the older API has them
+	StackTrace int  `json:"stack_trace,omitempty"` // bytes
 
 	// In details.
 	Milliseconds bool `json:"milliseconds,omitempty"`

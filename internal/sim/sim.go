@@ -1,6 +1,6 @@
-// Package sim simulates the endpoints of VMware Cloud Services that exchange
-// API tokens, as real clients use them: for tests, for the demo, and for
-// people who test their own scripts. Faults can be switched on at run time,
+// Package sim simulates the endpoints of VMware Cloud Services and of Cloud
+// Director that give access tokens, as real clients use them: for tests, for
+// the demo, and for people who test their own scripts. Faults can be switched on at run time,
 // requests are counted, and misuse of the API is recorded as violations.
 //
 // A [Server] is an http.Handler. Its control plane is the Go API here and the
@@ -42,7 +42,9 @@ type Server struct {
 
 	mu       sync.Mutex
 	tokens   map[string]*token // by name
-	handed   map[string]bool   // the refresh_token values of answers
+	apps     map[string]*app
+	vcd      director
+	handed   map[string]bool // the refresh_token values of answers
 	faults   []*activeFault
 	stats    Stats
 	changed  chan struct{} // closed and replaced at every arrival
@@ -68,9 +70,12 @@ func New(o Options) *Server {
 		tokens: map[string]*token{}, handed: map[string]bool{},
 		changed: make(chan struct{}), released: make(chan struct{}),
 	}
+	s.apps, s.vcd = map[string]*app{}, newDirector()
 	s.ResetStats()
 	s.controlRoutes()
 	s.cspRoutes()
+	s.appRoutes()
+	s.vcdRoutes()
 	return s
 }
 
@@ -91,7 +96,9 @@ type request struct {
 	body     []byte
 	now      time.Time // with the clock skew of a fault
 	fault    Fault
-	released <-chan struct{} // ends Fault.Hang
+	// generation tells which of the values of a rotating token came along.
+	generation *int
+	released   <-chan struct{} // ends Fault.Hang
 }
 
 // answer is what an endpoint says, before faults spoil it.
@@ -126,12 +133,17 @@ func (s *Server) handle(pattern string, e endpoint) {
 		}
 		s.arrive(q, who)
 		q.now = s.o.Now().Add(time.Duration(q.fault.Skew))
-		if !stall(q) {
+		if !q.fault.After && !stall(q) {
 			panic(http.ErrAbortHandler)
 		}
-		a, ok := q.fault.instead(q)
-		if !ok {
-			a = e.answer(q)
+		a, spoiled := q.fault.instead(q)
+		if q.fault.After || !spoiled {
+			if own := e.answer(q); !spoiled {
+				a = own
+			}
+		}
+		if q.fault.After && !stall(q) {
+			panic(http.ErrAbortHandler)
 		}
 		s.o.Log.Info("request", "endpoint", e.name, "token", who, "status", a.status)
 		q.fault.send(w, q, a)
@@ -142,7 +154,7 @@ func (s *Server) handle(pattern string, e endpoint) {
 func (s *Server) arrive(q *request, who string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stats.count(q.endpoint, who)
+	s.stats.count(q, who)
 	close(s.changed)
 	s.changed = make(chan struct{})
 	// Taken together with the count: whoever waited for the arrival can release it.
@@ -172,6 +184,18 @@ func guid() string {
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	h := hex.EncodeToString(b)
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+// randomWord returns n random letters and digits, the form of Cloud Director's
+// API tokens.
+func randomWord(n int) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	b := make([]byte, n)
+	rand.Read(b)
+	for i := range b {
+		b[i] = alphabet[int(b[i])%len(alphabet)]
+	}
+	return string(b)
 }
 
 // randomSecret returns 64 characters of the alphabet of real API tokens, with

@@ -32,7 +32,11 @@ func (f *Fault) instead(q *request) (answer, bool) {
 	case f.Body != "":
 		return textAnswer(status(http.StatusOK), cmp.Or(f.ContentType, "application/json"), f.Body), true
 	case f.Status != 0:
-		return q.refuse(f.Status, cmp.Or(f.Message, "CSP_COMMON/SERVICE_ERROR: "+strings.ToLower(http.StatusText(f.Status)))), true
+		text := strings.ToLower(http.StatusText(f.Status))
+		if q.vcd() {
+			return q.vcdError(f.Status, "SERVICE_ERROR", cmp.Or(f.Message, text)), true
+		}
+		return q.refuse(f.Status, cmp.Or(f.Message, "CSP_COMMON/SERVICE_ERROR: "+text)), true
 	}
 	return answer{}, false
 }
@@ -44,7 +48,11 @@ func (f *Fault) send(w http.ResponseWriter, q *request, a answer) {
 		h[k] = v
 	}
 	h.Set("Date", q.now.UTC().Format(http.TimeFormat))
-	h.Set("Csp-Request-Id", guid())
+	if q.vcd() {
+		h.Set("X-Vmware-Vcloud-Request-Id", guid())
+	} else {
+		h.Set("Csp-Request-Id", guid())
+	}
 	h.Set("Cache-Control", "no-store")
 	if f.RetryAfter != "" {
 		h.Set("Retry-After", f.RetryAfter)
@@ -69,6 +77,17 @@ func (f *Fault) send(w http.ResponseWriter, q *request, a answer) {
 		panic(http.ErrAbortHandler)
 	}
 	_, _ = w.Write(body)
+}
+
+// spoilLife changes expires_in.
+func (f *Fault) spoilLife(b map[string]any) {
+	switch raw := string(f.ExpiresIn); raw {
+	case "":
+	case `"missing"`:
+		delete(b, "expires_in")
+	default:
+		b["expires_in"] = f.ExpiresIn
+	}
 }
 
 // refuse is a CspErrorResponse. Its cspErrorCode has the form of captured ones:

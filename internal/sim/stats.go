@@ -14,6 +14,18 @@ const (
 	Details    = "details"
 	PublicKey  = "token-public-key"
 	OpenIDConf = "openid-configuration"
+
+	// Of OAuth apps: two paths for the same.
+	AppAuthorize = "app-authorize"
+	AppToken     = "app-token"
+
+	// Of Cloud Director.
+	VCDVersions     = "vcd-versions"
+	VCDTokenRequest = "vcd-token" // /oauth/.../token
+	VCDLogin        = "vcd-login" // POST of a session
+	VCDSession      = "vcd-session"
+	VCDProxyToken   = "vcd-proxy-token"
+	VCDLegacy       = "vcd-legacy" // the XML API
 )
 
 // unknownToken counts the requests with a token that the simulator does not know.
@@ -21,8 +33,8 @@ const unknownToken = "unknown"
 
 // Stats counts requests from the moment they arrive, before any fault.
 type Stats struct {
-	Exchanges  int                   `json:"exchanges"` // requests to Authorize
-	Granted    int                   `json:"granted"`   // of them: access tokens given
+	Exchanges  int                   `json:"exchanges"` // requests for an access token
+	Granted    int                   `json:"granted"`   // of them: access tokens given, whether or not they arrived
 	Details    int                   `json:"details"`
 	Endpoints  map[string]int        `json:"endpoints"` // all, by name
 	Tokens     map[string]TokenStats `json:"tokens"`    // by account
@@ -34,6 +46,10 @@ type TokenStats struct {
 	Exchanges int `json:"exchanges"`
 	Granted   int `json:"granted"`
 	Details   int `json:"details"`
+
+	// Generations counts the exchanges of a rotating token by how often the
+	// token had been replaced: 0 is the first one.
+	Generations map[int]int `json:"generations,omitempty"`
 }
 
 // Violation is a use of the API that works, or once worked, and should not be.
@@ -47,13 +63,19 @@ type Violation struct {
 // maxViolations bounds what is kept.
 const maxViolations = 1000
 
-func (st *Stats) count(endpoint, who string) {
-	st.Endpoints[endpoint]++
+func (st *Stats) count(q *request, who string) {
+	st.Endpoints[q.endpoint]++
 	t := st.Tokens[who]
-	switch endpoint {
-	case Authorize:
+	switch q.endpoint {
+	case Authorize, AppAuthorize, AppToken, VCDTokenRequest, VCDLogin:
 		st.Exchanges++
 		t.Exchanges++
+		if q.generation != nil {
+			if t.Generations == nil {
+				t.Generations = map[int]int{}
+			}
+			t.Generations[*q.generation]++
+		}
 	case Details:
 		st.Details++
 		t.Details++
@@ -69,8 +91,20 @@ func (s *Server) Stats() Stats {
 	defer s.mu.Unlock()
 	st := s.stats
 	st.Endpoints, st.Tokens = maps.Clone(st.Endpoints), maps.Clone(st.Tokens)
+	for who, t := range st.Tokens {
+		t.Generations = maps.Clone(t.Generations)
+		st.Tokens[who] = t
+	}
 	st.Violations = append([]Violation{}, st.Violations...)
 	return st
+}
+
+// granted counts an access token. The caller holds s.mu.
+func (s *Server) granted(who string) {
+	st := s.stats.Tokens[who]
+	st.Granted++
+	s.stats.Granted++
+	s.stats.Tokens[who] = st
 }
 
 // ResetStats sets all counters to zero.

@@ -3,8 +3,6 @@ package sim
 import (
 	"cmp"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 )
 
@@ -102,20 +100,7 @@ func (s *Server) Token(name string) (APIToken, bool) {
 
 // Revoke forgets the API token of that name, as its owner does in the console.
 // It reports whether there was one.
-func (s *Server) Revoke(name string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, ok := s.tokens[name]
-	delete(s.tokens, name)
-	return ok
-}
-
-// names lists the accounts in order.
-func (s *Server) names() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Sorted(maps.Keys(s.tokens))
-}
+func (s *Server) Revoke(name string) bool { return remove(s, s.tokens, name) }
 
 // find returns the token with that value. The caller holds s.mu.
 func (s *Server) find(value string) *token {

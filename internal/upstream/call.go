@@ -97,7 +97,7 @@ func (c *Client) Do(ctx context.Context, cred provider.Credential, what Call) (R
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			e.Message = "the answer of " + r.Host + " broke off"
 		}
-		e.Status, e.RequestID = r.Status, r.RequestID()
+		e.RequestID = r.RequestID()
 		return r, e
 	}
 	return r, nil
