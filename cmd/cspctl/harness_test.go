@@ -114,6 +114,15 @@ var aToken = strings.Repeat("Tok-", 8) + "en_~+/=."
 // token answers token requests with aToken, good for half an hour from noon.
 func (f *fakeAgent) token(more map[string]string) {
 	h := func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Accept") == "application/json" {
+			doc := ipc.Token{AccessToken: secret.NewWire(aToken), TokenType: "Bearer", Kind: "access", Profile: "prod", Provider: "csp",
+				ExpiresAt: noon.Add(30 * time.Minute), ExpiresIn: 1800}
+			if m := more[ipc.HeaderWarning]; m != "" {
+				doc.Warning = &ipc.Warning{Stage: more[ipc.HeaderWarningStage], Message: m}
+			}
+			_ = json.NewEncoder(w).Encode(doc)
+			return
+		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set(ipc.HeaderProfile, "prod")
 		w.Header().Set(ipc.HeaderProvider, "csp")

@@ -83,18 +83,35 @@ func runToken(a *app, args []string, o tokenOptions, outputSet bool) error {
 		req.Interactive = req.Interactive && info.interactive
 	}
 	warn := a.warns(o.warnings) // before the wait: a bad setting is said in any case
-	reply, err := a.agent().Token(req)
+	out, warning, err := askToken(a.agent(), req, o, execVersion)
 	if err != nil {
 		return err
 	}
-	out, err := formatToken(reply, o, execVersion, a.now())
-	if err != nil {
-		return err
-	}
-	if reply.Warning != "" && warn {
-		a.warn(reply.Warning, "")
+	if warning != "" && warn {
+		a.warn(warning, "")
 	}
 	return a.print(out)
+}
+
+// askToken returns all of stdout, and the agent's warning.
+func askToken(c *ipc.Client, req ipc.TokenRequest, o tokenOptions, execVersion string) (out, warning string, _ error) {
+	if o.output == "json" {
+		t, err := c.TokenDocument(req)
+		if err != nil {
+			return "", "", err
+		}
+		if t.Warning != nil {
+			warning = t.Warning.Message
+		}
+		out, err = tokenJSON(t)
+		return out, warning, err
+	}
+	reply, err := c.Token(req)
+	if err != nil {
+		return "", "", err
+	}
+	out, err = formatToken(reply, o, execVersion)
+	return out, reply.Warning, err
 }
 
 // warns reports whether the agent's warning is to be shown.

@@ -223,13 +223,13 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("no space 
 
 func TestTokenFormEscapesForTheShell(t *testing.T) {
 	r := ipc.TokenReply{Token: secretText("a'b"), ExpiresAt: noon.Add(time.Hour)}
-	got, err := formatToken(r, tokenOptions{output: "env"}, "", noon)
+	got, err := formatToken(r, tokenOptions{output: "env"}, "")
 	if err != nil || got != `export CSP_AUTH='a'\''b'`+"\n" {
 		t.Errorf("got %q, %v", got, err)
 	}
 	for _, bad := range []string{"", "a b", "a\nb", "a\x00", "ä"} {
 		r.Token = secretText(bad)
-		if got, err := formatToken(r, tokenOptions{output: "raw"}, "", noon); err == nil || got != "" {
+		if got, err := formatToken(r, tokenOptions{output: "raw"}, ""); err == nil || got != "" {
 			t.Errorf("%q was accepted as a token: %q", bad, got)
 		}
 	}

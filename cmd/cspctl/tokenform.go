@@ -3,15 +3,13 @@ package main
 import (
 	"encoding/json"
 	"strings"
-	"time"
 
 	"github.com/cspctl/cspctl/internal/ipc"
-	"github.com/cspctl/cspctl/internal/secret"
 )
 
 // formatToken returns all of stdout. The raw form, which scripts wait for most
 // often, runs none of encoding/json.
-func formatToken(r ipc.TokenReply, o tokenOptions, execVersion string, now time.Time) (string, error) {
+func formatToken(r ipc.TokenReply, o tokenOptions, execVersion string) (string, error) {
 	token := r.Token.Reveal()
 	if !printable(token) {
 		return "", failed(ipc.CodeInternal, "the agent answered with something that is not a token", "end the agent: the next cspctl starts a new one")
@@ -30,8 +28,6 @@ func formatToken(r ipc.TokenReply, o tokenOptions, execVersion string, now time.
 			name = "CSP_AUTH"
 		}
 		return "export " + name + "='" + strings.ReplaceAll(token, "'", `'\''`) + "'\n", nil
-	case "json":
-		return tokenJSON(r, o.kind, now)
 	case "exec-credential":
 		return execCredential(r, execVersion)
 	}
@@ -49,26 +45,12 @@ func printable(token string) bool {
 	return token != ""
 }
 
-func tokenJSON(r ipc.TokenReply, kind string, now time.Time) (string, error) {
-	doc := struct {
-		Schema      int          `json:"schema"`
-		AccessToken secret.Wire  `json:"access_token"`
-		TokenType   string       `json:"token_type"`
-		Kind        string       `json:"kind"`
-		Profile     string       `json:"profile"`
-		Provider    string       `json:"provider"`
-		ExpiresAt   time.Time    `json:"expires_at"`
-		ExpiresIn   int64        `json:"expires_in"` // seconds, rounded down
-		Warning     *ipc.Warning `json:"warning,omitempty"`
-	}{
-		Schema: schema, AccessToken: secret.Wire{Text: r.Token}, TokenType: r.Type, Kind: kind,
-		Profile: r.Profile, Provider: r.Provider,
-		ExpiresAt: r.ExpiresAt.UTC().Truncate(time.Second), ExpiresIn: max(0, int64(r.ExpiresAt.Sub(now)/time.Second)),
-	}
-	if r.Warning != "" {
-		doc.Warning = &ipc.Warning{Stage: r.WarningStage, Message: r.Warning}
-	}
-	b, err := json.MarshalIndent(doc, "", "  ")
+// tokenJSON is the document of -o json: the agent's, with its schema.
+func tokenJSON(t ipc.Token) (string, error) {
+	b, err := json.MarshalIndent(struct {
+		Schema int `json:"schema"`
+		ipc.Token
+	}{schema, t}, "", "  ")
 	if err != nil {
 		return "", failed(ipc.CodeInternal, err.Error(), "")
 	}

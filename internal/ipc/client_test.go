@@ -88,7 +88,7 @@ func TestTokenRefusesWhatIsNoToken(t *testing.T) {
 		"too long":             {200, kind, expires, strings.Repeat("x", ipc.MaxToken+1) + "\n"},
 		"JSON":                 {200, "application/json", expires, `{"access_token":"x"}` + "\n"},
 		"HTML":                 {200, "text/html", expires, "<html/>\n"},
-		"no expiry":            {200, kind, "", "abc\n"},
+		"no time":              {200, kind, "soon", "abc\n"},
 		"expiry in words":      {200, kind, "soon", "abc\n"},
 		"another success":      {202, kind, expires, "abc\n"},
 		"a redirect":           {302, kind, expires, "abc\n"},

@@ -15,7 +15,7 @@ const MaxToken = 64 << 10
 type TokenReply struct {
 	Token     secret.Text // printable ASCII without spaces
 	Type      string      // Bearer
-	ExpiresAt time.Time   // by this machine's clock
+	ExpiresAt time.Time   // by this machine's clock; zero: the server did not say
 	Profile   string
 	Provider  string
 
@@ -26,7 +26,32 @@ type TokenReply struct {
 // Token asks for a token. It takes the reply as plain text, the token alone
 // with the rest in headers, so that the usual case costs no JSON.
 func (c *Client) Token(req TokenRequest) (TokenReply, error) {
-	r := Request{Method: "GET", Path: "/v1/token", Accept: "text/plain"}
+	reply, err := c.askToken(req, "text/plain")
+	if err != nil {
+		return TokenReply{}, err
+	}
+	token, ok := parseToken(reply)
+	if !ok {
+		return TokenReply{}, explain(errGarbage, c.path)
+	}
+	return token, nil
+}
+
+// TokenDocument asks for a token with all that the agent says about it.
+func (c *Client) TokenDocument(req TokenRequest) (Token, error) {
+	var t Token
+	reply, err := c.askToken(req, "application/json")
+	if err != nil {
+		return t, err
+	}
+	if json.Unmarshal(reply.Body, &t) != nil || !isPrintableASCII(t.AccessToken.Reveal()) || t.AccessToken.IsZero() {
+		return Token{}, explain(errGarbage, c.path)
+	}
+	return t, nil
+}
+
+func (c *Client) askToken(req TokenRequest, accept string) (*Reply, error) {
+	r := Request{Method: "GET", Path: "/v1/token", Accept: accept}
 	if req.Interactive {
 		r.Timeout = PromptTimeout
 	}
@@ -34,7 +59,7 @@ func (c *Client) Token(req TokenRequest) (TokenReply, error) {
 		// Neither belongs in a query, which ends up in logs.
 		body, err := json.Marshal(req)
 		if err != nil {
-			return TokenReply{}, &Error{Code: CodeInternal, Message: "the request can't be written as JSON", Err: err}
+			return nil, &Error{Code: CodeInternal, Message: "the request can't be written as JSON", Err: err}
 		}
 		r.Method, r.Body = "POST", body
 	} else {
@@ -42,16 +67,12 @@ func (c *Client) Token(req TokenRequest) (TokenReply, error) {
 	}
 	reply, err := c.Do(r)
 	if err != nil {
-		return TokenReply{}, err
+		return nil, err
 	}
 	if reply.Status >= 300 {
-		return TokenReply{}, c.refusal(reply)
+		return nil, c.refusal(reply)
 	}
-	token, ok := parseToken(reply)
-	if !ok {
-		return TokenReply{}, explain(errGarbage, c.path)
-	}
-	return token, nil
+	return reply, nil
 }
 
 // tokenQuery returns the query of GET /v1/token, with its question mark, or "".
@@ -78,7 +99,11 @@ func tokenQuery(req TokenRequest) string {
 func parseToken(r *Reply) (TokenReply, bool) {
 	kind, _, _ := strings.Cut(r.Header("Content-Type"), ";")
 	token, newline := strings.CutSuffix(string(r.Body), "\n")
-	expires, err := time.Parse(time.RFC3339, r.Header(HeaderExpiresAt))
+	var expires time.Time
+	var err error
+	if at := r.Header(HeaderExpiresAt); at != "" {
+		expires, err = time.Parse(time.RFC3339, at)
+	}
 	if r.Status != 200 || strings.TrimSpace(kind) != "text/plain" || !newline || err != nil ||
 		token == "" || len(token) > MaxToken || !isPrintableASCII(token) {
 		return TokenReply{}, false

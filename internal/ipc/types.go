@@ -34,6 +34,7 @@ const (
 const (
 	KindAccess = "access"
 	KindID     = "id"
+	KindProxy  = "proxy" // of a Cloud Director session: a password for its proxies, no bearer token
 )
 
 // TokenRequest asks for a token: the query of GET /v1/token, or, where a
@@ -61,9 +62,22 @@ type Token struct {
 	Profile     string      `json:"profile"`
 	Provider    string      `json:"provider"`
 	Scope       string      `json:"scope,omitempty"`
-	ExpiresAt   time.Time   `json:"expires_at"` // by this machine's clock
-	ExpiresIn   int64       `json:"expires_in"` // seconds left, rounded down
+	ExpiresAt   time.Time   `json:"expires_at,omitzero"`  // by this machine's clock; missing: the server did not say
+	ExpiresIn   int64       `json:"expires_in,omitempty"` // seconds left, rounded down
 	Warning     *Warning    `json:"warning,omitempty"`
+
+	Proxy *ProxyToken `json:"proxy,omitempty"` // of KindProxy alone
+}
+
+// ProxyToken is what the server says about a token of KindProxy.
+type ProxyToken struct {
+	ID              string `json:"id,omitempty"`
+	Name            string `json:"name,omitempty"`
+	Type            string `json:"type,omitempty"` // PROXY or EXTENSION
+	Owner           string `json:"owner,omitempty"`
+	Org             string `json:"org,omitempty"`
+	Username        string `json:"username,omitempty"`
+	RequireRotation *bool  `json:"require_rotation"` // null: not said; it concerns refresh tokens alone
 }
 
 // Warning is something a person should act on before it breaks.
