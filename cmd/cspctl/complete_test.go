@@ -28,10 +28,10 @@ func TestComplete(t *testing.T) {
 		{"token -o =", "raw json header bearer env exec-credential"},
 		{"token -o =j", "json"},
 		{"token =-o=j", "-o=json"},
-		{"token =--kind=", "--kind=access --kind=id"},
-		{"token --kind = =", "access id"}, // bash splits at =
+		{"token =--kind=", "--kind=access --kind=id --kind=proxy"},
+		{"token --kind = =", "access id proxy"}, // bash splits at =
 		{"token --kind = =i", "id"},
-		{"token --kind ==", "access id"},
+		{"token --kind ==", "access id proxy"},
 		{"token --min-ttl =", ""},
 		{"token --min-ttl 5m =c", "ci"},
 		{"token --nonsense=x =c", "ci"},

@@ -31,7 +31,7 @@ cspctl token --min-ttl 20m -o json`,
 		var o tokenOptions
 		checkedVar(fs, &o.minTTL, "min-ttl", "the `DURATION` that the token must live on: 90s, 20m", checkDuration)
 		fs.BoolVar(&o.fresh, "fresh", false, "exchange a new token, whatever is cached")
-		choiceVar(fs, &o.kind, "kind", ipc.KindAccess, "which token", ipc.KindAccess, ipc.KindID)
+		choiceVar(fs, &o.kind, "kind", ipc.KindAccess, "which token; proxy: the password of Cloud Director's proxies", ipc.KindAccess, ipc.KindID, ipc.KindProxy)
 		checkedVar(fs, &o.passcode, "passcode", "the one-time passcode `N`, where the organization asks for one", checkPasscode)
 		choiceVar(fs, &o.warnings, "warnings", "", "when to warn of an API token that expires soon: auto means on a\nterminal (default $CSPCTL_WARNINGS, else auto)", warningModes...)
 		outputVar(fs, &o.output, tokenForms...)
@@ -72,6 +72,9 @@ func runToken(a *app, args []string, o tokenOptions, outputSet bool) error {
 	req := ipc.TokenRequest{
 		Profile: profile, MinTTL: o.minTTL, Kind: o.kind, Fresh: o.fresh,
 		Interactive: a.interactive(), Passcode: secret.NewWire(o.passcode),
+	}
+	if o.kind == ipc.KindProxy && (o.output == "header" || o.output == "bearer" || o.output == "exec-credential") {
+		return usage("a proxy token is a password, and no bearer token", "use -o raw or -o json")
 	}
 	var execVersion string
 	if o.output == "exec-credential" {

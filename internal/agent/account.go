@@ -20,7 +20,12 @@ type account struct {
 	// for each profile, whatever it is for, and none while its secret changes.
 	turn chan struct{}
 
+	// proxyTurn is the same for the token of a session's proxies, which is
+	// asked for with an access token.
+	proxyTurn chan struct{}
+
 	mu       sync.Mutex // held for moments only
+	proxy    *proxyEntry
 	slots    map[key]*slot
 	trouble  *trouble // of the profile's own exchange, which speaks for all
 	passcode bool     // an exchange takes a passcode: it can't be renewed ahead
@@ -61,8 +66,9 @@ const maxSlots = 64
 // newAccount makes the account of a profile, with the refusal that was
 // remembered for its secret, if any.
 func newAccount(name string, r *Refusal, now Instant) *account {
-	acct := &account{name: name, turn: make(chan struct{}, 1), slots: map[key]*slot{}}
+	acct := &account{name: name, turn: make(chan struct{}, 1), proxyTurn: make(chan struct{}, 1), slots: map[key]*slot{}}
 	acct.turn <- struct{}{}
+	acct.proxyTurn <- struct{}{}
 	if r != nil {
 		acct.trouble = r.trouble(now)
 		acct.passcode = acct.trouble.class == provider.PasscodeNeeded
@@ -128,6 +134,7 @@ func (s *slot) receive(e *entry, replace bool, now Instant) (*entry, error) {
 func (acct *account) wipe() {
 	acct.mu.Lock()
 	defer acct.mu.Unlock()
+	acct.proxy = nil
 	for _, s := range acct.slots {
 		s.entry, s.last = nil, nil
 	}

@@ -27,7 +27,13 @@ func (a *Agent) Token(ctx context.Context, req ipc.TokenRequest) (ipc.Token, err
 		if bad != nil {
 			return ipc.Token{}, bad
 		}
-		t, err := a.tokenFor(ctx, rec, req, q)
+		var t ipc.Token
+		var err error
+		if req.Kind == ipc.KindProxy {
+			t, err = a.proxyToken(ctx, rec, req, q.need)
+		} else {
+			t, err = a.tokenFor(ctx, rec, req, q)
+		}
 		if err == nil {
 			return t, nil
 		}
@@ -44,8 +50,9 @@ func askOf(req ipc.TokenRequest) (ask, *ipc.Error) {
 	case "", ipc.KindAccess:
 	case ipc.KindID:
 		q.id = true
+	case ipc.KindProxy:
 	default:
-		return q, errorf(ipc.CodeBadRequest, "kinds are access and id", "there is no such kind of token")
+		return q, errorf(ipc.CodeBadRequest, "kinds are access, id and proxy", "there is no such kind of token")
 	}
 	if req.MinTTL != "" {
 		need, bad := ipc.ParseDuration(req.MinTTL)

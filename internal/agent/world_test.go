@@ -53,7 +53,8 @@ type world struct {
 	state  *stateFile
 	end    func()
 
-	rotator *rotator // stands before the server, if not nil
+	rotator  *rotator       // stands before the server, if not nil
+	provider agent.Provider // stands before both
 }
 
 // inWorld runs f in a bubble, in a world with one profile, prod, logged in
@@ -92,6 +93,9 @@ func (w *world) start() {
 	var upstream agent.Provider = w.server
 	if w.rotator != nil {
 		upstream = w.rotator
+	}
+	if w.provider != nil {
+		upstream = w.provider
 	}
 	a, err := agent.New(agent.Options{
 		Providers: map[string]agent.Provider{provider.CSP: upstream},
