@@ -24,16 +24,16 @@ func credential(origin, token string) provider.Credential {
 	return provider.Credential{Binding: provider.Binding{Provider: provider.CSP, Origin: origin}, Secret: secret.New(token)}
 }
 
-// upstream is a server that answers each path with one function, and counts.
-type upstream struct {
+// scripted is a server that answers each path with one function, and counts.
+type scripted struct {
 	*httptest.Server
 	mu    sync.Mutex
 	calls map[string]int
 }
 
-func serve(t *testing.T, authorize, details http.HandlerFunc) *upstream {
+func serve(t *testing.T, authorize, details http.HandlerFunc) *scripted {
 	t.Helper()
-	u := &upstream{calls: map[string]int{}}
+	u := &scripted{calls: map[string]int{}}
 	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		u.mu.Lock()
 		u.calls[r.URL.Path]++
@@ -51,7 +51,7 @@ func serve(t *testing.T, authorize, details http.HandlerFunc) *upstream {
 	return u
 }
 
-func (u *upstream) count(suffix string) int {
+func (u *scripted) count(suffix string) int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	n := 0

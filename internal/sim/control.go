@@ -114,7 +114,7 @@ func remove[A any](s *Server, all map[string]A, name string) bool {
 // for, or with 504 after its timeout (default 10 s).
 func (s *Server) controlWait(w http.ResponseWriter, r *http.Request) {
 	timeout := 10 * time.Second
-	exchanges, details := 0, 0
+	exchanges, details, granted := 0, 0, 0
 	q := r.URL.Query()
 	var errs []error
 	read := func(name string, parse func(string) error) {
@@ -125,13 +125,16 @@ func (s *Server) controlWait(w http.ResponseWriter, r *http.Request) {
 	read("timeout", func(v string) (err error) { timeout, err = time.ParseDuration(v); return })
 	read("exchanges", func(v string) (err error) { exchanges, err = strconv.Atoi(v); return })
 	read("details", func(v string) (err error) { details, err = strconv.Atoi(v); return })
+	read("granted", func(v string) (err error) { granted, err = strconv.Atoi(v); return })
 	if err := errors.Join(errs...); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
-	if err := s.wait(ctx, func(st *Stats) bool { return st.Exchanges >= exchanges && st.Details >= details }); err != nil {
+	if err := s.wait(ctx, func(st *Stats) bool {
+		return st.Exchanges >= exchanges && st.Details >= details && st.Granted >= granted
+	}); err != nil {
 		http.Error(w, err.Error(), http.StatusGatewayTimeout)
 		return
 	}

@@ -47,7 +47,7 @@ type Server struct {
 	handed   map[string]bool // the refresh_token values of answers
 	faults   []*activeFault
 	stats    Stats
-	changed  chan struct{} // closed and replaced at every arrival
+	changed  chan struct{} // closed and replaced at every arrival and grant
 	released chan struct{} // closed and replaced by Release
 }
 

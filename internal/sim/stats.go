@@ -105,6 +105,8 @@ func (s *Server) granted(who string) {
 	st.Granted++
 	s.stats.Granted++
 	s.stats.Tokens[who] = st
+	close(s.changed)
+	s.changed = make(chan struct{})
 }
 
 // ResetStats sets all counters to zero.
@@ -125,6 +127,12 @@ func (s *Server) WaitDetails(ctx context.Context, n int) error {
 	return s.wait(ctx, func(st *Stats) bool { return st.Details >= n })
 }
 
+// WaitGranted waits until n access tokens have been made since the start or the
+// last ResetStats, whether or not their answers arrived.
+func (s *Server) WaitGranted(ctx context.Context, n int) error {
+	return s.wait(ctx, func(st *Stats) bool { return st.Granted >= n })
+}
+
 func (s *Server) wait(ctx context.Context, enough func(*Stats) bool) error {
 	for {
 		s.mu.Lock()
@@ -137,7 +145,7 @@ func (s *Server) wait(ctx context.Context, enough func(*Stats) bool) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("%d exchanges and %d details calls have arrived: %w", st.Exchanges, st.Details, ctx.Err())
+			return fmt.Errorf("%d exchanges and %d details calls have arrived, %d tokens were granted: %w", st.Exchanges, st.Details, st.Granted, ctx.Err())
 		}
 	}
 }

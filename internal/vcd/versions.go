@@ -47,23 +47,24 @@ func (v *versions) set(origin, version string) {
 // speak the remembered one any more (406, after an upgrade) is asked which it
 // speaks, and the call is made once more.
 func (s sessions) versioned(ctx context.Context, cred provider.Credential, call upstream.Call) (upstream.Reply, error) {
-	version := s.versions.get(cred.Origin)
-	known := version != ""
-	for {
-		if version == "" {
-			var err error
-			if version, err = s.negotiate(ctx, cred, call); err != nil {
-				return upstream.Reply{}, err
-			}
-			s.versions.set(cred.Origin, version)
-		}
-		call.Accept = "application/json;version=" + version
-		r, err := s.up.Do(ctx, cred, call)
-		if err != nil || r.Status != http.StatusNotAcceptable || !known {
+	known := s.versions.get(cred.Origin)
+	if known != "" {
+		r, err := s.withVersion(ctx, cred, call, known)
+		if err != nil || r.Status != http.StatusNotAcceptable {
 			return r, err
 		}
-		version, known = "", false
 	}
+	version, err := s.negotiate(ctx, cred, call)
+	if err != nil {
+		return upstream.Reply{}, err
+	}
+	s.versions.set(cred.Origin, version)
+	return s.withVersion(ctx, cred, call, version)
+}
+
+func (s sessions) withVersion(ctx context.Context, cred provider.Credential, call upstream.Call, version string) (upstream.Reply, error) {
+	call.Accept = "application/json;version=" + version
+	return s.up.Do(ctx, cred, call)
 }
 
 // negotiate asks for the versions of the API, which takes no credentials, and
