@@ -44,6 +44,19 @@ const maxState = 16 << 20
 func (f stateFile) Path() string         { return string(f) }
 func (f stateFile) Write(b []byte) error { return atomicfile.Write(string(f), b) }
 
+// stateLockTime bounds the wait for another agent that writes the state.
+const stateLockTime = 5 * time.Second
+
+func (f stateFile) Lock() (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), stateLockTime)
+	defer cancel()
+	unlock, err = lockFile(ctx, string(f)+".lock")
+	if err == nil {
+		atomicfile.Sweep(string(f))
+	}
+	return unlock, err
+}
+
 func (f stateFile) Read() ([]byte, error) {
 	b, err := atomicfile.Read(string(f), maxState)
 	if errors.Is(err, os.ErrNotExist) {
@@ -71,13 +84,18 @@ func openStores(f files, getenv func(string) string) (stores map[string]agent.St
 // agents that share a store.
 func exclusive(dir string) func(context.Context, string) (func(), error) {
 	return func(ctx context.Context, profile string) (func(), error) {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, err
-		}
-		lock := flock.New(filepath.Join(dir, profile+".lock"), flock.SetPermissions(0o600))
-		if _, err := lock.TryLockContext(ctx, 20*time.Millisecond); err != nil {
-			return nil, err
-		}
-		return func() { _ = lock.Close() }, nil
+		return lockFile(ctx, filepath.Join(dir, profile+".lock"))
 	}
+}
+
+// lockFile waits until no other process holds the lock at path.
+func lockFile(ctx context.Context, path string) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	lock := flock.New(path, flock.SetPermissions(0o600))
+	if _, err := lock.TryLockContext(ctx, 5*time.Millisecond); err != nil {
+		return nil, err
+	}
+	return func() { _ = lock.Close() }, nil
 }

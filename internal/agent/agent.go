@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cspctl/cspctl/internal/ipc"
@@ -58,6 +59,9 @@ type StateFile interface {
 	Path() string
 	Read() ([]byte, error) // nil if there is none yet
 	Write([]byte) error    // atomic and durable
+	// Lock keeps other agents from writing until unlock is called. It is
+	// bounded in time.
+	Lock() (unlock func(), err error)
 }
 
 // Options are the parts that an Agent is made of. All are needed, but for
@@ -90,6 +94,8 @@ type Agent struct {
 	ctx    context.Context // ends all exchanges
 	cancel context.CancelFunc
 	wake   chan struct{} // tells Run that the next renewal may be earlier
+
+	tidying atomic.Bool // see tidy
 
 	mu      sync.Mutex // held for moments, and never for a token in the cache
 	closed  bool

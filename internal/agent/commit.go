@@ -43,7 +43,33 @@ func (a *Agent) replace(ctx context.Context, old, rec Record, cred provider.Cred
 	if rec.Pending && had && before.Binding == cred.Binding && !before.Secret.Equal(cred.Secret) {
 		cred.Previous = before.Secret // should the new one turn out to be no good
 	}
+	// On record before the store is touched; see unfinished.go.
+	if bad := a.state.change(func(c *contents) *ipc.Error {
+		if r := c.Profiles[name]; r != nil {
+			next := rec
+			r.Next = &next
+		} else {
+			c.leave(rec.Store, name)
+		}
+		return nil
+	}); bad != nil {
+		return nil, bad
+	}
+	forget := func() {
+		if bad := a.state.change(func(c *contents) *ipc.Error {
+			if r := c.Profiles[name]; r != nil {
+				r.Next = nil
+			}
+			if !had {
+				c.taken(rec.Store, name)
+			}
+			return nil
+		}); bad != nil {
+			a.Log.Error("a login could not be taken back on record", "profile", name, "err", bad)
+		}
+	}
 	if err := store.Put(ctx, name, cred, prompt); err != nil {
+		forget()
 		return nil, storeChoices(err, rec.Store, req.Store)
 	}
 	putBack := func() {
@@ -61,16 +87,21 @@ func (a *Agent) replace(ctx context.Context, old, rec Record, cred provider.Cred
 	if bad := a.state.change(func(c *contents) *ipc.Error {
 		def = c.Default
 		c.Profiles[name] = &rec
+		c.taken(rec.Store, name)
+		if old.Store != "" && old.Store != rec.Store && !old.LoggedOut {
+			c.leave(old.Store, name)
+		}
 		if c.Default == "" || req.Default {
 			c.Default = name
 		}
 		return nil
 	}); bad != nil {
 		putBack()
+		forget()
 		return nil, bad
 	}
-	if former := a.Stores[old.Store]; former != nil && old.Store != rec.Store && !old.LoggedOut {
-		if err := former.Delete(ctx, name, prompt); err != nil && !errors.Is(err, provider.ErrNoSecret) {
+	if old.Store != "" && old.Store != rec.Store && !old.LoggedOut {
+		if err := a.deleted(ctx, old.Store, name, prompt); err != nil {
 			v.warnings = append(v.warnings, "the old secret is still in the "+old.Store+" store: "+wireError(err, name).Message)
 		}
 	}

@@ -190,7 +190,8 @@ type store struct {
 	delErr error // of Delete alone
 	hang   map[string]bool
 	reads  int
-	prompt int // reads that might have asked
+	prompt int    // reads that might have asked
+	after  func() // called after each change, with the lock held
 }
 
 func newStore() *store {
@@ -239,6 +240,9 @@ func (s *store) Put(_ context.Context, profile string, c provider.Credential, _ 
 		return s.putErr
 	}
 	s.items[profile] = c
+	if s.after != nil {
+		s.after()
+	}
 	return nil
 }
 
@@ -255,6 +259,9 @@ func (s *store) Delete(_ context.Context, profile string, _ provider.Prompt) err
 		return provider.ErrNoSecret
 	}
 	delete(s.items, profile)
+	if s.after != nil {
+		s.after()
+	}
 	return nil
 }
 

@@ -106,7 +106,7 @@ func (a *Agent) fly(acct *account, s *slot, f *flight, up provider.Request) (*en
 	switch cause := context.Cause(ctx); {
 	case err == nil:
 		return e, nil
-	case errors.Is(cause, errAgain):
+	case errors.Is(cause, errAgain), errors.Is(err, errAgain):
 		return nil, errAgain
 	case cause != nil:
 		return nil, wireError(cause, acct.name) // says nothing about the profile
@@ -124,6 +124,9 @@ func (a *Agent) exchangeStored(ctx context.Context, rec Record, p provider.Promp
 	}
 	defer release()
 	if err := a.saveNow(rec); err != nil {
+		return nil, err
+	}
+	if err := a.settle(ctx, rec, p); err != nil {
 		return nil, err
 	}
 	cred, err := a.credential(ctx, rec.account.name, rec, p)
@@ -153,6 +156,9 @@ func (f *flight) await(ctx context.Context, turn chan struct{}) error {
 // which nobody changes before its end. It fails if the account is no longer
 // the profile's, or if an exchange that came first has met with trouble.
 func (a *Agent) begin(acct *account, s *slot, f *flight, interrupt context.CancelCauseFunc) (Record, error) {
+	if _, bad := a.state.refresh(); bad != nil {
+		return Record{}, bad
+	}
 	rec, bad := a.state.get(acct.name)
 	if bad != nil || rec.account != acct {
 		return Record{}, errAgain

@@ -140,6 +140,12 @@ func (a *Agent) rename(ctx context.Context, rec Record, to string, prompt provid
 	if store != nil && !rec.LoggedOut {
 		cred, err := store.Get(ctx, acct.name, prompt)
 		if err == nil {
+			if bad := a.state.change(func(c *contents) *ipc.Error { // see unfinished.go
+				c.leave(rec.Store, to)
+				return nil
+			}); bad != nil {
+				return bad
+			}
 			err = store.Put(ctx, to, cred, prompt)
 			moved = err == nil
 		}
@@ -154,13 +160,17 @@ func (a *Agent) rename(ctx context.Context, rec Record, to string, prompt provid
 		moved.account = heir
 		delete(c.Profiles, acct.name)
 		c.Profiles[to] = moved
+		c.taken(rec.Store, to)
+		if !rec.LoggedOut {
+			c.leave(rec.Store, acct.name)
+		}
 		if c.Default == acct.name {
 			c.Default = to
 		}
 		return nil
 	}); bad != nil {
 		if moved {
-			if err := store.Delete(context.WithoutCancel(ctx), to, provider.NoPrompt); err != nil {
+			if err := a.deleted(context.WithoutCancel(ctx), rec.Store, to, provider.NoPrompt); err != nil {
 				a.Log.Error("a secret is left under a name that no profile has", "name", to, "store", rec.Store, "err", err)
 			}
 		}
@@ -168,7 +178,7 @@ func (a *Agent) rename(ctx context.Context, rec Record, to string, prompt provid
 	}
 	acct.wipe()
 	if moved {
-		if err := store.Delete(ctx, acct.name, prompt); err != nil {
+		if err := a.deleted(ctx, rec.Store, acct.name, prompt); err != nil {
 			a.Log.Warn("the secret under the old name could not be removed", "profile", acct.name, "store", rec.Store, "err", err)
 		}
 	}

@@ -47,6 +47,7 @@ func (a *Agent) renewDue() time.Duration {
 	if bad != nil {
 		return next
 	}
+	a.tidy()
 	for _, rec := range c.Profiles {
 		next = min(next, a.renewAccount(rec.account, now, spread))
 	}

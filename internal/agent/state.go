@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -42,6 +43,8 @@ type Record struct {
 	Underway time.Time `json:"underway,omitzero"`
 	// Pending: the secret was stored before the server was asked about it.
 	Pending bool `json:"pending,omitempty"`
+	// Next is what a login under way makes of the profile; see settle.
+	Next *Record `json:"next,omitempty"`
 
 	// account is what the agent holds in memory for the secret. It is never
 	// nil in a profile that is there.
@@ -92,6 +95,8 @@ type contents struct {
 	Version  int                `json:"version"`
 	Default  string             `json:"default,omitempty"`
 	Profiles map[string]*Record `json:"profiles"`
+	// Leftovers are items of stores that no profile has; see tidy.
+	Leftovers []leftover `json:"leftovers,omitempty"`
 }
 
 const stateVersion = 1
@@ -103,6 +108,7 @@ type state struct {
 
 	write   sync.Mutex               // one change at a time, held across the file
 	current atomic.Pointer[contents] // nil until the file could be read
+	raw     []byte                   // the file as it was read or written last; guarded by write
 }
 
 // load returns what is in force. A file that could not be read is tried again
@@ -117,13 +123,22 @@ func (s *state) load() (*contents, *ipc.Error) {
 	return s.read()
 }
 
-// read is load for those who hold write.
+// refresh is load for those who need what another agent may have written just
+// now.
+func (s *state) refresh() (*contents, *ipc.Error) {
+	s.write.Lock()
+	defer s.write.Unlock()
+	return s.read()
+}
+
+// read reads the file, if it is not as it was. It is for those who hold write.
 func (s *state) read() (*contents, *ipc.Error) {
-	if c := s.current.Load(); c != nil {
-		return c, nil
+	now := s.current.Load()
+	b, err := s.file.Read()
+	if now != nil && err == nil && (b == nil || bytes.Equal(b, s.raw)) {
+		return now, nil // somebody who removes the file removes no profile
 	}
 	c := contents{Version: stateVersion, Profiles: map[string]*Record{}}
-	b, err := s.file.Read()
 	if err == nil && b != nil {
 		c, err = parseState(b)
 	}
@@ -132,10 +147,28 @@ func (s *state) read() (*contents, *ipc.Error) {
 			"the state file %s cannot be used: %v", s.file.Path(), err)
 	}
 	for name, r := range c.Profiles {
-		r.account = newAccount(name, r.Refusal, s.clock.Now())
+		if was := now.profile(name); was != nil && was.sameLogin(r) {
+			r.account = was.account
+		} else {
+			r.account = newAccount(name, r.Refusal, s.clock.Now())
+		}
 	}
+	s.raw = b
 	s.current.Store(&c)
 	return &c, nil
+}
+
+// profile returns a profile of contents that may be nil.
+func (c *contents) profile(name string) *Record {
+	if c == nil {
+		return nil
+	}
+	return c.Profiles[name]
+}
+
+// sameLogin reports whether two records are of the same secret.
+func (r *Record) sameLogin(o *Record) bool {
+	return r.LoggedIn.Equal(o.LoggedIn) && r.LoggedOut == o.LoggedOut && r.Store == o.Store && r.binding() == o.binding()
 }
 
 func parseState(b []byte) (contents, error) {
@@ -196,11 +229,17 @@ func (c *contents) sorted() []*Record {
 func (s *state) change(f func(*contents) *ipc.Error) *ipc.Error {
 	s.write.Lock()
 	defer s.write.Unlock()
+	unlock, err := s.file.Lock()
+	if err != nil {
+		return errorf(ipc.CodeState, "make room, or make the folder writable, and try again",
+			"the state file cannot be locked: %v", err)
+	}
+	defer unlock()
 	now, bad := s.read()
 	if bad != nil {
 		return bad
 	}
-	next := &contents{Version: stateVersion, Default: now.Default, Profiles: make(map[string]*Record, len(now.Profiles))}
+	next := &contents{Version: stateVersion, Default: now.Default, Profiles: make(map[string]*Record, len(now.Profiles)), Leftovers: now.Leftovers}
 	for name, r := range now.Profiles {
 		c := *r
 		next.Profiles[name] = &c
@@ -210,12 +249,14 @@ func (s *state) change(f func(*contents) *ipc.Error) *ipc.Error {
 	}
 	b, err := json.MarshalIndent(next, "", "  ")
 	if err == nil {
-		err = s.file.Write(append(b, '\n'))
+		b = append(b, '\n')
+		err = s.file.Write(b)
 	}
 	if err != nil {
 		return errorf(ipc.CodeState, "make room, or make the folder writable, and try again",
 			"the state file cannot be written: %v", err)
 	}
+	s.raw = b
 	s.current.Store(next)
 	return nil
 }

@@ -24,6 +24,13 @@ func (a *Agent) Token(ctx context.Context, req ipc.TokenRequest) (ipc.Token, err
 	}
 	for range 5 {
 		rec, bad := a.find(req.Profile)
+		if bad != nil && bad.Code == ipc.CodeNoSuchProfile {
+			// Another agent on the same state may have made it just now.
+			if _, bad := a.state.refresh(); bad != nil {
+				return ipc.Token{}, bad
+			}
+			rec, bad = a.find(req.Profile)
+		}
 		if bad != nil {
 			return ipc.Token{}, bad
 		}

@@ -20,6 +20,7 @@ type stateFile struct {
 	b             []byte
 	fail, readErr error
 	writes        int
+	after         func() // called after each write
 }
 
 func (f *stateFile) Path() string { return "state.json" }
@@ -35,8 +36,13 @@ func (f *stateFile) Write(b []byte) error {
 		f.b = b
 		f.writes++
 	}
+	if f.after != nil {
+		f.after()
+	}
 	return f.fail
 }
+
+func (f *stateFile) Lock() (func(), error) { return func() {}, nil }
 
 func (f *stateFile) set(g func(*stateFile)) { f.mu.Lock(); defer f.mu.Unlock(); g(f) }
 

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 )
 
 // Write makes data the content of the file at path, readable and writable by
@@ -35,6 +37,23 @@ func Write(path string, data []byte) error {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return syncDir(dir)
+}
+
+// Sweep removes what writers of the file at path left behind that were killed.
+// No other may be at work: the caller holds a lock.
+func Sweep(path string) {
+	left, _ := filepath.Glob(filepath.Join(dirPattern(filepath.Dir(path)), "."+filepath.Base(path)+".*.tmp"))
+	for _, name := range left {
+		_ = os.Remove(name)
+	}
+}
+
+// dirPattern quotes a folder for filepath.Glob.
+func dirPattern(dir string) string {
+	if runtime.GOOS == "windows" {
+		return dir // Glob has no quoting there
+	}
+	return strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`, `\`, `\\`).Replace(dir)
 }
 
 func fill(f *os.File, data []byte) error {

@@ -44,6 +44,7 @@ type noFile struct{}
 func (noFile) Path() string          { return "state.json" }
 func (noFile) Read() ([]byte, error) { return nil, nil }
 func (noFile) Write([]byte) error    { return nil }
+func (noFile) Lock() (func(), error) { return func() {}, nil }
 
 // newServer is the API of an agent with one profile, prod.
 func newServer(t testing.TB, role api.Role, change ...func(*api.Options)) *api.Server {
