@@ -74,7 +74,10 @@ func killAgents(run string) {
 	}
 }
 
-func agentsOf(run string) (pids []int) {
+func agentsOf(run string) []int { return agentsWith("XDG_RUNTIME_DIR=" + run) }
+
+// agentsWith finds the agents with that in their environment.
+func agentsWith(variable string) (pids []int) {
 	entries, _ := filepath.Glob("/proc/[0-9]*")
 	for _, e := range entries {
 		cmdline, _ := os.ReadFile(e + "/cmdline")
@@ -82,7 +85,7 @@ func agentsOf(run string) (pids []int) {
 			continue
 		}
 		environ, _ := os.ReadFile(e + "/environ") // root's to read; else none is found, and none is killed
-		if bytes.Contains(environ, []byte("XDG_RUNTIME_DIR="+run)) {
+		if bytes.Contains(environ, []byte(variable)) {
 			var pid int
 			if _, err := fmt.Sscan(filepath.Base(e), &pid); err == nil {
 				pids = append(pids, pid)
@@ -106,7 +109,7 @@ func (w *world) startSim(accounts, flags []string) error {
 		return err
 	}
 	defer log.Close()
-	w.sim.Stderr = log
+	w.sim.Stderr, w.sim.Dir = log, w.dir
 	if err := w.sim.Start(); err != nil {
 		return err
 	}

@@ -2,7 +2,7 @@ package agent
 
 import (
 	"context"
-	"encoding/pem"
+	"crypto/x509"
 	"errors"
 	"time"
 
@@ -138,7 +138,7 @@ func (a *Agent) prepare(old Record, req ipc.LoginRequest) (Record, provider.Cred
 		rec.Origin = origin
 	}
 	if rec.CA != "" {
-		if block, _ := pem.Decode([]byte(rec.CA)); block == nil || block.Type != "CERTIFICATE" {
+		if !x509.NewCertPool().AppendCertsFromPEM([]byte(rec.CA)) {
 			return rec, provider.Credential{}, errorf(ipc.CodeBadRequest, "give the CA's certificate as PEM", "the CA file holds no PEM certificate")
 		}
 	}

@@ -199,7 +199,7 @@ func TestLoginIntoAnotherStoreRemovesTheOldSecret(t *testing.T) {
 func TestP1LoginToAnotherServerTakesNothingAlong(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		req := as("new")
-		req.CA = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+		req.CA = caPEM(t)
 		if res, err := w.Login(t.Context(), "prod", req); err != nil || res.Profile.CASHA256 == "" {
 			t.Fatalf("%+v, %v", res, err)
 		}

@@ -15,7 +15,7 @@ import (
 // Whoever edits the state can't point a stored secret elsewhere: it is refused
 // before anything is sent.
 func TestP1EditedStateDoesNotMoveASecret(t *testing.T) {
-	ca := "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+	ca := caPEM(t)
 	for field, edit := range map[string]func(map[string]any){
 		"server":    func(p map[string]any) { p["origin"] = "https://evil.example" },
 		"org":       func(p map[string]any) { p["org"] = "another" },

@@ -12,6 +12,7 @@ import (
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/provider"
 	"github.com/cspctl/cspctl/internal/secret"
+	"github.com/cspctl/cspctl/internal/sim"
 )
 
 // stateFile is a state file in memory that can refuse to be read or written.
@@ -184,6 +185,16 @@ func (w *world) status(profile string) ipc.ProfileStatus {
 	}
 	w.t.Fatalf("there is no profile %s", profile)
 	return ipc.ProfileStatus{}
+}
+
+// caPEM is the certificate of a CA that nobody has.
+func caPEM(t testing.TB) string {
+	t.Helper()
+	ca, err := sim.NewCA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(ca.PEM())
 }
 
 func code(err error) ipc.Code {

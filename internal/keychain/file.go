@@ -169,6 +169,7 @@ func (f *File) exclude(ctx context.Context) (release func(), e *provider.StoreEr
 		}
 		return nil, unavailable(provider.File, "can't lock the file store: "+plain(err), "check "+l.Path(), err)
 	}
+	atomicfile.Sweep(f.opts.Path)
 	return func() { _ = l.Unlock() }, nil
 }
 

@@ -93,6 +93,12 @@ func (p *pool) roots(ca []byte) (*x509.CertPool, error) {
 	return pool, nil
 }
 
+var protocols = func() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	return p
+}()
+
 func (p *pool) newTransport(roots *x509.CertPool) *http.Transport {
 	dialer := &net.Dialer{Timeout: p.o.DialTimeout, KeepAlive: 15 * time.Second}
 	return &http.Transport{
@@ -105,9 +111,11 @@ func (p *pool) newTransport(roots *x509.CertPool) *http.Transport {
 		MaxResponseHeaderBytes: 64 << 10,
 		MaxIdleConnsPerHost:    2,
 		IdleConnTimeout:        90 * time.Second,
-		ForceAttemptHTTP2:      true,
-		// A connection that died in silence is found by these pings (T8).
-		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
+		// HTTP/1.1 alone. One exchange in half an hour has nothing to multiplex, a
+		// dead HTTP/2 connection is found late (T8), and net/http's HTTP/2 writes
+		// whole bodies, secrets included, to the log where GODEBUG=http2debug=2
+		// is in the environment.
+		Protocols: protocols,
 	}
 }
 

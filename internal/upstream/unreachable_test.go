@@ -77,8 +77,11 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tr.HTTP2.SendPingTimeout == 0 || tr.HTTP2.PingTimeout == 0 || tr.MaxResponseHeaderBytes == 0 {
-		t.Error("a dead HTTP/2 connection would never be found (T8)")
+	if tr.Protocols.HTTP2() || !tr.Protocols.HTTP1() {
+		t.Error("GODEBUG=http2debug=2 would log the secret (P1)")
+	}
+	if tr.MaxResponseHeaderBytes == 0 {
+		t.Error("headers without bound")
 	}
 	if tr.TLSClientConfig.RootCAs != nil {
 		t.Error("without private CAs, the system's verifier must decide")
