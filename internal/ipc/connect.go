@@ -18,7 +18,14 @@ func (c *Client) connect(ownOnly bool, deadline time.Time) (*conn, string, error
 	}
 	own, pathErr := SocketPath(getenv)
 	if pathErr == nil {
-		if conn, err := dial(own, getenv, deadline); err == nil || !isAbsent(err) {
+		conn, err := dial(own, getenv, deadline)
+		if errors.Is(err, fs.ErrPermission) {
+			if err := reopen(own); err != nil {
+				return nil, own, err
+			}
+			conn, err = dial(own, getenv, deadline)
+		}
+		if err == nil || !isAbsent(err) {
 			return conn, own, err
 		}
 	}

@@ -42,15 +42,25 @@ type startLock struct{ fd int }
 
 func openStartLock(path string, _ func(string) string) (*startLock, error) {
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := MakeFolder(dir, 0o700); err != nil {
 		return nil, err
 	}
 	name := filepath.Join(dir, "start.lock")
-	fd, err := syscall.Open(name, syscall.O_RDWR|syscall.O_CREAT|syscall.O_CLOEXEC|syscall.O_NOFOLLOW, 0o600)
+	const flags = syscall.O_RDWR | syscall.O_CREAT | syscall.O_CLOEXEC | syscall.O_NOFOLLOW
+	fd, err := syscall.Open(name, flags, 0o600)
+	if err == syscall.EACCES && isOurFile(name) && os.Chmod(name, 0o600) == nil {
+		fd, err = syscall.Open(name, flags, 0o600)
+	}
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}
+	_ = syscall.Fchmod(fd, 0o600) // whatever the umask is
 	return &startLock{fd}, nil
+}
+
+func isOurFile(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode().IsRegular() && isOwner(info)
 }
 
 func (l *startLock) try() bool { return syscall.Flock(l.fd, syscall.LOCK_EX|syscall.LOCK_NB) == nil }

@@ -63,15 +63,7 @@ func checkDir(dir string, shared bool) error {
 	if shared {
 		mode = 0o755
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-		return fmt.Errorf("the socket's folder can't be made: %w", err)
-	}
-	switch err := os.Mkdir(dir, mode); {
-	case err == nil:
-		if err := os.Chmod(dir, mode); err != nil { // whatever the umask is
-			return fmt.Errorf("the socket's folder can't be made: %w", err)
-		}
-	case !errors.Is(err, fs.ErrExist):
+	if err := ipc.MakeFolder(dir, mode); err != nil {
 		return fmt.Errorf("the socket's folder can't be made: %w", err)
 	}
 	info, err := os.Lstat(dir)
