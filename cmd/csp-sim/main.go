@@ -1,5 +1,5 @@
-// Csp-sim simulates the endpoints of VMware Cloud Services that exchange API
-// tokens. It is for tests, demos and trying out scripts; see README.md.
+// Csp-sim simulates the endpoints of VMware Cloud Services and of Cloud Director
+// that give access tokens. It is for tests, demos and trying out scripts; see README.md.
 package main
 
 import (

@@ -24,9 +24,15 @@ type options struct {
 	expiresIn                map[string]time.Duration // by account; "" is for the others
 	print                    []string                 // accounts
 	files                    []accountFile
+	apps, vcdTokens          []accountFile
+	vcdUsers                 []accountFile
 }
 
-type accountFile struct{ account, file string }
+// accountFile is an account whose secret goes to a file.
+type accountFile struct {
+	account, file string
+	org, rotation string // of Cloud Director; empty: the simulator's default
+}
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
 	o := options{life: sim.DefaultLife, expiresIn: map[string]time.Duration{}}
@@ -55,17 +61,49 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		return checkAccount(s)
 	})
 	f.Func("token-file", "make an API token for an account and write it to a file of mode 0600: `NAME=FILE`; repeatable", func(s string) error {
-		name, file, ok := strings.Cut(s, "=")
-		if !ok || file == "" {
-			return errors.New("write it as NAME=FILE")
-		}
-		o.files = append(o.files, accountFile{name, file})
-		return checkAccount(name)
+		return addAccount(&o.files, s)
+	})
+	f.Func("app", "make an OAuth app and write its client id and secret, a line each, to a file of mode 0600: `NAME=FILE`; repeatable", func(s string) error {
+		return addAccount(&o.apps, s)
+	})
+	f.Func("vcd-token", "make a Cloud Director API token and write it to a file of mode 0600: `NAME=FILE[,org=ORG][,rotation=never|always|once]`; repeatable", func(s string) error {
+		return addAccount(&o.vcdTokens, s, "org", "rotation")
+	})
+	f.Func("vcd-user", "make a Cloud Director user and write the password to a file of mode 0600: `NAME=FILE[,org=ORG]`; repeatable", func(s string) error {
+		return addAccount(&o.vcdUsers, s, "org")
 	})
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
 	return o, o.check(f)
+}
+
+// addAccount reads NAME=FILE[,field=VALUE...].
+func addAccount(list *[]accountFile, s string, fields ...string) error {
+	name, rest, ok := strings.Cut(s, "=")
+	file, more, _ := strings.Cut(rest, ",")
+	if len(fields) == 0 {
+		file, more = rest, ""
+	}
+	if !ok || file == "" {
+		return errors.New("write it as NAME=FILE")
+	}
+	a := accountFile{account: name, file: file}
+	for more != "" {
+		var field string
+		field, more, _ = strings.Cut(more, ",")
+		key, value, _ := strings.Cut(field, "=")
+		switch {
+		case !slices.Contains(fields, key) || value == "":
+			return fmt.Errorf("after the file may come %s=VALUE", strings.Join(fields, "=VALUE or "))
+		case key == "org":
+			a.org = value
+		default:
+			a.rotation = value
+		}
+	}
+	*list = append(*list, a)
+	return checkAccount(name)
 }
 
 func (o *options) check(f *flag.FlagSet) error {
@@ -90,13 +128,14 @@ func (o *options) check(f *flag.FlagSet) error {
 	return nil
 }
 
-// accounts are those named by the flags, in order, or the one called default.
+// accounts are those of API tokens that the flags name, in order, or the one
+// called default where no flag names any account.
 func (o *options) accounts() []string {
 	names := slices.Clone(o.print)
 	for _, a := range o.files {
 		names = append(names, a.account)
 	}
-	if len(names) == 0 {
+	if len(names)+len(o.apps)+len(o.vcdTokens)+len(o.vcdUsers) == 0 {
 		return []string{"default"}
 	}
 	slices.Sort(names)

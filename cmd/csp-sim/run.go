@@ -130,5 +130,37 @@ func makeTokens(s *sim.Server, o options) (print []string, err error) {
 	for _, name := range o.print {
 		print = append(print, values[name])
 	}
-	return print, nil
+	return print, makeOthers(s, o)
+}
+
+// makeOthers makes the OAuth apps and what Cloud Director knows.
+func makeOthers(s *sim.Server, o options) error {
+	for _, a := range o.apps {
+		app, err := s.AddApp(sim.App{Name: a.account})
+		if err == nil {
+			err = atomicfile.Write(a.file, []byte(app.ClientID+"\n"+app.Secret+"\n"))
+		}
+		if err != nil {
+			return fmt.Errorf("-app %s: %w", a.account, err)
+		}
+	}
+	for _, a := range o.vcdTokens {
+		t, err := s.AddVCDToken(sim.VCDToken{Name: a.account, Org: a.org, Rotation: a.rotation})
+		if err == nil {
+			err = atomicfile.Write(a.file, []byte(t.Value+"\n"))
+		}
+		if err != nil {
+			return fmt.Errorf("-vcd-token %s: %w", a.account, err)
+		}
+	}
+	for _, a := range o.vcdUsers {
+		u, err := s.AddVCDUser(sim.VCDUser{Name: a.account, Org: a.org})
+		if err == nil {
+			err = atomicfile.Write(a.file, []byte(u.Password+"\n"))
+		}
+		if err != nil {
+			return fmt.Errorf("-vcd-user %s: %w", a.account, err)
+		}
+	}
+	return nil
 }

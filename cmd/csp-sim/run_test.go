@@ -18,6 +18,8 @@ import (
 	"github.com/cspctl/cspctl/internal/csp"
 	"github.com/cspctl/cspctl/internal/provider"
 	"github.com/cspctl/cspctl/internal/secret"
+	"github.com/cspctl/cspctl/internal/upstream"
+	"github.com/cspctl/cspctl/internal/vcd"
 )
 
 // As a child of a test, this binary is csp-sim itself.
@@ -115,6 +117,35 @@ func TestTokensAndTheirLife(t *testing.T) {
 	}
 }
 
+func TestAppsAndCloudDirector(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	lines, _ := start(t, 0, "-app", "robot="+file("app"), "-vcd-token", "account="+file("vcd")+",org=Lab,rotation=always",
+		"-vcd-user", "jo="+file("user")+",org=System")
+	up := upstream.New(upstream.Options{})
+	binding := func(name string) provider.Binding { return provider.Binding{Provider: name, Origin: lines[0]} }
+
+	app := provider.Credential{Binding: binding(provider.CSPApp)}
+	id, password, _ := strings.Cut(read(t, file("app")), "\n")
+	app.ClientID, app.Secret = id, secret.New(password)
+	if _, err := csp.App(up).Exchange(t.Context(), app, provider.Request{}); err != nil {
+		t.Error(err)
+	}
+	token := provider.Credential{Binding: binding(provider.VCD), Secret: secret.New(read(t, file("vcd")))}
+	token.Org = "Lab"
+	if got, err := vcd.APIToken(up).Exchange(t.Context(), token, provider.Request{}); err != nil || got.Replacement.IsZero() {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	user := provider.Credential{Binding: binding(provider.VCDSession), Secret: secret.New(read(t, file("user")))}
+	user.Org, user.User = "System", "jo"
+	if _, err := vcd.Session(up).Exchange(t.Context(), user, provider.Request{}); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(file("app")); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("got %v, %v", info.Mode(), err)
+	}
+}
+
 func TestServesTLSWithItsOwnCA(t *testing.T) {
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	lines, _ := start(t, 1, "-tls", "-ca-out", ca, "-print-token", "a")
@@ -167,6 +198,11 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"-token-file", "x"}, 2, "NAME=FILE"},
 		{[]string{"-token-file", "a/b=x"}, 2, "name"},
 		{[]string{"-expires-in", "ghost=1d"}, 2, "ghost"},
+		{[]string{"-app", "x"}, 2, "NAME=FILE"},
+		{[]string{"-vcd-token", "x=f,rotation"}, 2, "rotation=VALUE"},
+		{[]string{"-vcd-token", "x=f,life=1h"}, 2, "org=VALUE"},
+		{[]string{"-vcd-user", "x=f,rotation=always"}, 2, "org=VALUE"},
+		{[]string{"-listen", "127.0.0.1:0", "-vcd-token", "x=f,rotation=sometimes"}, 1, "never, always or once"},
 		{[]string{"-nonsense"}, 2, "nonsense"},
 		{[]string{"argument"}, 2, "argument"},
 		{[]string{"-h"}, 0, "-print-token NAME"},
