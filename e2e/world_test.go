@@ -74,10 +74,7 @@ func killAgents(run string) {
 	}
 }
 
-func agentsOf(run string) []int { return agentsWith("XDG_RUNTIME_DIR=" + run) }
-
-// agentsWith finds the agents with that in their environment.
-func agentsWith(variable string) (pids []int) {
+func agentsOf(run string) (pids []int) {
 	entries, _ := filepath.Glob("/proc/[0-9]*")
 	for _, e := range entries {
 		cmdline, _ := os.ReadFile(e + "/cmdline")
@@ -85,7 +82,7 @@ func agentsWith(variable string) (pids []int) {
 			continue
 		}
 		environ, _ := os.ReadFile(e + "/environ") // root's to read; else none is found, and none is killed
-		if bytes.Contains(environ, []byte(variable)) {
+		if bytes.Contains(environ, []byte("XDG_RUNTIME_DIR="+run)) {
 			var pid int
 			if _, err := fmt.Sscan(filepath.Base(e), &pid); err == nil {
 				pids = append(pids, pid)

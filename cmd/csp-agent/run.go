@@ -30,16 +30,16 @@ const selfCheck = 15 * time.Second
 // run serves until it is told to stop, and returns the exit code.
 func run() int {
 	level := new(slog.LevelVar)
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	log, lines := asyncLog(os.Stderr, level)
+	defer func() { _ = lines.Close(logPatience) }()
 	if err := harden.Process(); err != nil {
 		log.Warn("the process could not be closed to others", "err", err)
 	}
-	err := serve(log, level)
-	if err == nil {
-		return 0
+	if err := serve(log, level); err != nil {
+		lines.Put([]byte("csp-agent: error: " + err.Error() + "\n"))
+		return 1
 	}
-	fmt.Fprintln(os.Stderr, "csp-agent: error:", err)
-	return 1
+	return 0
 }
 
 // serve puts the parts together and runs them.
@@ -72,7 +72,11 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 	}
 	defer a.Close()
 	audit := api.NewAudit(f.audit, log)
-	defer func() { _ = audit.Close() }()
+	defer func() {
+		if err := audit.Close(); err != nil {
+			log.Error("the audit log is not complete", "err", err)
+		}
+	}()
 
 	var servers []*http.Server
 	var wg sync.WaitGroup

@@ -215,10 +215,12 @@ func TestP1NoReplyButATokensHoldsASecret(t *testing.T) {
 func TestAudit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	audit := api.NewAudit(path, slog.New(slog.DiscardHandler))
-	defer audit.Close()
 	s := newServer(t, api.Owner, func(o *api.Options) { o.Audit = audit })
 	for range 12000 { // more than the file may hold
 		ask(s, "GET", "/v1/token", "")
+	}
+	if err := audit.Close(); err != nil {
+		t.Fatal(err)
 	}
 	for _, p := range []string{path, path + ".1"} {
 		b, err := os.ReadFile(p)
