@@ -131,6 +131,19 @@ func TestP4LogThatNobodyReads(t *testing.T) {
 	w.mustEnd(t)
 }
 
+// P8: an agent whose log has lost its reader, as in a pipe to head, lives on.
+func TestP8LogWithoutReader(t *testing.T) {
+	t.Parallel()
+	w := bareWorld(t)
+	r := w.pipeAgent(t, false)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.mustLogin(t)
+	mustAsk(t, w.socketClient(t), 100)
+	w.mustEnd(t)
+}
+
 // P4: nor does anybody wait for the audit log.
 func TestP4AuditFileIsAPipe(t *testing.T) {
 	t.Parallel()

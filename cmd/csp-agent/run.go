@@ -49,6 +49,9 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 	defer stop()
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
+	// A log that has lost its reader is no reason to die. Not ignored, which
+	// programs that the agent starts would inherit.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
 	f := findFiles(os.Getenv)
 	settings := loadSettings(f.config, log, level)
