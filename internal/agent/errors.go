@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/cspctl/cspctl/internal/ipc"
@@ -34,8 +35,9 @@ func wireError(err error, profile string) *ipc.Error {
 		var hint string
 		switch e.Class {
 		case provider.Permanent:
+			w.Code, hint = ipc.CodeRefused, "cspctl login "+profile
 			// The agent alone knows which profile to name.
-			w.Code, w.Hint = ipc.CodeRefused, "make a new API token in the console (My Account > API Tokens), then: cspctl login "+profile
+			w.Hint = strings.Replace(w.Hint, "run cspctl login", "run cspctl login "+profile, 1)
 		case provider.PasscodeNeeded:
 			w.Code, hint = ipc.CodePasscodeNeeded, "cspctl token "+profile+" --passcode NNNNNN"
 		case provider.Refused:

@@ -105,11 +105,17 @@ func (a *Agent) tryExchange(ctx context.Context, rec Record, cred provider.Crede
 		acct.exchanges++
 		acct.mu.Unlock()
 		t, err := p.Exchange(ctx, attempt, up)
-		if err == nil {
-			if err := a.save(ctx, rec, cred, used, t.Replacement); err != nil {
+		// A replacement counts even where the rest of the answer is of no use.
+		if err == nil || !t.Replacement.IsZero() {
+			if saveErr := a.save(ctx, rec, cred, used, t.Replacement); saveErr != nil {
 				cutOff = true
-				return nil, backoff.Permanent(err)
+				return nil, backoff.Permanent(saveErr)
 			}
+		}
+		if err != nil && !t.Replacement.IsZero() {
+			return nil, backoff.Permanent(err) // what was sent is dead
+		}
+		if err == nil {
 			e, err := newEntry(t, sent, a.Clock.Now())
 			if err != nil {
 				return nil, backoff.Permanent(err) // it will hardly do better in a moment
@@ -117,7 +123,7 @@ func (a *Agent) tryExchange(ctx context.Context, rec Record, cred provider.Crede
 			return e, nil
 		}
 		e, ok := provider.AsError(err)
-		cutOff = cutOff || !ok || e.Status == 0
+		cutOff = cutOff || !ok || e.Status == 0 || e.Status >= 500 || e.Status < 300
 		switch {
 		case !ok || e.Class != provider.Transient:
 			return nil, backoff.Permanent(err)

@@ -82,8 +82,6 @@ func (a *Agent) loggedIn(rec Record, checked bool, warnings []string) (ipc.Login
 func loginError(err error, name string) *ipc.Error {
 	w := *wireError(err, name)
 	switch w.Code {
-	case ipc.CodeRefused:
-		w.Hint = "copy the API token again, or make a new one in the console (My Account > API Tokens)"
 	case ipc.CodeUnreachable:
 		if w.Hint == "" || w.Hint == "try again" {
 			w.Hint = "try again, or store it unchecked with --no-verify"
@@ -136,6 +134,9 @@ func (a *Agent) prepare(old Record, req ipc.LoginRequest) (Record, provider.Cred
 			rec.Org, rec.CA = "", req.CA
 		}
 		rec.Origin = origin
+	}
+	if req.Org != "" {
+		rec.Org = req.Org
 	}
 	if rec.CA != "" {
 		if !x509.NewCertPool().AppendCertsFromPEM([]byte(rec.CA)) {

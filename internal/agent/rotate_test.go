@@ -24,6 +24,7 @@ type rotator struct {
 	n       int
 	lose    bool // the answer gets lost after the secret was replaced
 	keep    bool // the secret is not replaced this time
+	spoil   bool // the answer holds a new secret, and a token that is none
 	offered []string
 }
 
@@ -48,6 +49,9 @@ func (r *rotator) Exchange(ctx context.Context, c provider.Credential, req provi
 		r.n++
 		r.valid = fmt.Sprintf("secret-%d", r.n)
 		t.Replacement = secret.New(r.valid)
+	}
+	if r.spoil {
+		return provider.Token{Replacement: t.Replacement}, &provider.Error{Class: provider.WrongServer, Status: 200, Message: "no token"}
 	}
 	if r.lose {
 		return provider.Token{}, &provider.Error{Class: provider.Transient, Message: "the connection was closed"}
@@ -200,6 +204,19 @@ func TestP10ARequestThatGetsLost(t *testing.T) {
 		}
 		if strings.Contains(w.state.text(), "underway") {
 			t.Errorf("left over: %s", w.state.text())
+		}
+	})
+}
+
+func TestP10ANewSecretInAnAnswerThatIsOfNoOtherUse(t *testing.T) {
+	inRotation(t, func(t *testing.T, w *world) {
+		w.rotator.alter(func(r *rotator) { r.spoil = true })
+		_, err := w.fresh()
+		w.mustFail(err, ipc.CodeWrongServer)
+		w.rotator.alter(func(r *rotator) { r.spoil = false })
+		time.Sleep(time.Minute)
+		if _, err := w.fresh(); err != nil {
+			t.Error(err)
 		}
 	})
 }
