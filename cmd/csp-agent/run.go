@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,8 +23,13 @@ import (
 // shutdownTime is how long requests under way may go on after SIGTERM.
 const shutdownTime = 3 * time.Second
 
-// selfCheck is how often the agent looks whether clients still find it.
-const selfCheck = 15 * time.Second
+// selfCheck is how often the agent looks whether clients still find it: a
+// cspctl that finds no socket waits for two seconds.
+const selfCheck = time.Second
+
+// lostTime is how long the agent goes on without a socket that it can't make
+// again: its folder may come back, as at the next login.
+const lostTime = 15 * time.Second
 
 // run serves until it is told to stop, and returns the exit code.
 func run() int {
@@ -37,6 +41,9 @@ func run() int {
 	}
 	if err := serve(log, level); err != nil {
 		lines.Put([]byte("csp-agent: error: " + err.Error() + "\n"))
+		if errors.Is(err, listen.ErrRunning) {
+			return ipc.ExitRunning
+		}
 		return 1
 	}
 	return 0
@@ -100,7 +107,7 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 	wg.Go(func() { a.Run(ctx) })
 	log.Info("serving", "version", ipc.Version, "socket", sockets[0].Path(), "pid", os.Getpid())
 
-	err = wait(ctx, sockets, hangup, settings, failed)
+	err = wait(ctx, &watch{sockets: sockets, log: log}, hangup, settings, failed)
 	log.Info("stopping")
 	stop()
 	end, cancel := context.WithTimeout(context.Background(), shutdownTime)
@@ -119,7 +126,7 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 }
 
 // wait returns when the agent is to end: nil where that is as it should be.
-func wait(ctx context.Context, sockets []*listen.Listener, hangup <-chan os.Signal, settings *settings, failed <-chan error) error {
+func wait(ctx context.Context, w *watch, hangup <-chan os.Signal, settings *settings, failed <-chan error) error {
 	check := time.NewTicker(selfCheck)
 	defer check.Stop()
 	for {
@@ -131,10 +138,8 @@ func wait(ctx context.Context, sockets []*listen.Listener, hangup <-chan os.Sign
 		case err := <-failed:
 			return err
 		case <-check.C:
-			for _, l := range sockets {
-				if !l.StillOurs() {
-					return fmt.Errorf("the socket %s is gone or another's; the next cspctl starts a new agent", l.Path())
-				}
+			if err := w.look(); err != nil {
+				return err
 			}
 		}
 	}

@@ -4,12 +4,18 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // startWait bounds the start of an agent.
 const startWait = 2 * time.Second
+
+// ExitRunning is the exit code of `csp-agent run` where another agent has the
+// socket's path: EEXIST of errno(3). That one answers soon, if its socket was
+// removed and is being made again.
+const ExitRunning = 17
 
 // EnvAutostart set to 0 forbids to start an agent.
 const EnvAutostart = "CSPCTL_AUTOSTART"
@@ -60,7 +66,9 @@ func (c *Client) start(path string, deadline time.Time) (*conn, error) {
 			if how, ended := child.ended(); ended {
 				// Perhaps another agent was quicker: it answers soon.
 				child = nil
-				limit = earlier(limit, time.Now().Add(startWait/4))
+				if how != "exit status "+strconv.Itoa(ExitRunning) {
+					limit = earlier(limit, time.Now().Add(startWait/4))
+				}
 				err = &Error{Code: CodeAgent, Message: "no agent answers at " + oneLine(path) + ": csp-agent ended at once (" + how + ")",
 					Hint: "see why with: csp-agent run"}
 			}

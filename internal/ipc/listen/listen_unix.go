@@ -36,22 +36,30 @@ func Listen(o Options) (*Listener, error) {
 	if err := checkDir(dir, o.Shared); err != nil {
 		return nil, err
 	}
-	lock, err := takeLock(o.Path)
-	if err != nil {
+	h := &holder{o: o}
+	if err := h.take(); err != nil {
 		return nil, err
 	}
-	inner, info, err := bind(o)
+	inner, err := h.bind()
 	if err != nil {
-		_ = lock.Unlock()
+		h.release()
 		return nil, err
 	}
 	l := newListener(o, inner)
-	l.still = func() bool { return isFile(o.Path, info) }
+	l.still = h.isOurs
 	l.clean = func() {
-		if l.still() {
+		if h.isOurs() {
 			_ = os.Remove(o.Path)
 		}
-		_ = lock.Unlock() // last: whoever waits for it may make its own socket now
+		h.release() // last: whoever waits for it may make its own socket now
+	}
+	l.restore = func() error {
+		next, err := h.again()
+		if err != nil || next == nil {
+			return err
+		}
+		var made net.Listener = next
+		return (*l.inner.Swap(&made)).Close()
 	}
 	return l, nil
 }
@@ -87,10 +95,7 @@ func checkDir(dir string, shared bool) error {
 // takeLock takes the lock that an agent holds as long as it lives, on a file
 // beside the socket that is never removed.
 func takeLock(path string) (*flock.Flock, error) {
-	name := filepath.Join(filepath.Dir(path), stem(path)+".lock")
-	if name == path {
-		name += ".lock"
-	}
+	name := lockName(path)
 	lock := flock.New(name, flock.SetFlag(os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW), flock.SetPermissions(0o600))
 	ok, err := lock.TryLock()
 	if err != nil {
@@ -104,6 +109,14 @@ func takeLock(path string) (*flock.Flock, error) {
 		return nil, fmt.Errorf("%s was replaced meanwhile: try again", name)
 	}
 	return lock, nil
+}
+
+func lockName(path string) string {
+	name := filepath.Join(filepath.Dir(path), stem(path)+".lock")
+	if name == path {
+		name += ".lock"
+	}
+	return name
 }
 
 // stem returns the socket's name without its extension.

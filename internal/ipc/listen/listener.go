@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cspctl/cspctl/internal/ipc"
 )
@@ -78,11 +79,13 @@ func (o Options) withDefaults() Options {
 
 // Listener accepts connections of peers that are known and allowed.
 type Listener struct {
-	o     Options
-	name  string
-	inner net.Listener
-	still func() bool // the path still leads to this listener
-	clean func()      // removes the path if it is still ours, frees the lock
+	o    Options
+	name string
+
+	inner   atomic.Pointer[net.Listener] // Restore replaces it
+	still   func() bool                  // the path still leads to this listener
+	clean   func()                       // removes the path if it is still ours, frees the lock
+	restore func() error
 
 	slots  chan struct{} // one for each open connection
 	mu     sync.Mutex
@@ -94,10 +97,12 @@ type Listener struct {
 }
 
 func newListener(o Options, inner net.Listener) *Listener {
-	return &Listener{
-		o: o, inner: inner, still: func() bool { return true }, clean: func() {},
+	l := &Listener{
+		o: o, still: func() bool { return true }, clean: func() {}, restore: func() error { return ErrNotRestored },
 		slots: make(chan struct{}, o.MaxConns), perUID: map[uint32]int{}, closed: make(chan struct{}),
 	}
+	l.inner.Store(&inner)
+	return l
 }
 
 // Path returns the socket's path.
@@ -108,7 +113,7 @@ func (l *Listener) Path() string { return l.o.Path }
 func (l *Listener) Name() string { return l.name }
 
 // Addr implements net.Listener.
-func (l *Listener) Addr() net.Addr { return addr{l.inner.Addr().Network(), l.o.Path} }
+func (l *Listener) Addr() net.Addr { return addr{(*l.inner.Load()).Addr().Network(), l.o.Path} }
 
 type addr struct{ network, path string }
 
@@ -117,15 +122,25 @@ func (a addr) String() string  { return a.path }
 
 // StillOurs reports whether the path still leads to this listener. If not,
 // because somebody removed or replaced the socket, no client finds this agent
-// any more, and it should end.
+// any more, until Restore brings the socket back.
 func (l *Listener) StillOurs() bool { return l.still() }
+
+// ErrNotRestored is returned by Restore for a socket that somebody else made,
+// such as systemd: it is theirs to make again.
+var ErrNotRestored = errors.New("the socket is not this agent's to make again")
+
+// Restore makes the socket again after somebody removed it, its folder and its
+// lock included. Its error wraps ErrRunning if another agent has the path by
+// now. Connections that were accepted before live on. It is not for use at the
+// same time as itself or Close.
+func (l *Listener) Restore() error { return l.restore() }
 
 // Close stops listening. It removes the socket only if it is still this
 // listener's, and never one that systemd passed.
 func (l *Listener) Close() error {
 	l.once.Do(func() {
 		close(l.closed)
-		l.closeErr = l.inner.Close()
+		l.closeErr = (*l.inner.Load()).Close()
 		l.clean()
 	})
 	return l.closeErr
@@ -140,9 +155,13 @@ func (l *Listener) Accept() (net.Conn, error) {
 		case <-l.closed:
 			return nil, net.ErrClosed
 		}
-		raw, err := l.inner.Accept()
+		inner := l.inner.Load()
+		raw, err := (*inner).Accept()
 		if err != nil {
 			<-l.slots
+			if l.inner.Load() != inner {
+				continue // Restore closed the one before
+			}
 			return nil, err
 		}
 		peer, err := l.admit(raw)
