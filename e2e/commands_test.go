@@ -37,6 +37,11 @@ func fault(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(worldOf(ts).control("POST", "faults", strings.Join(args, " "), nil))
 }
 
+// control METHOD PATH JSON calls the simulator's control plane.
+func control(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(worldOf(ts).control(args[0], args[1], strings.Join(args[2:], " "), nil))
+}
+
 // nofault ends all faults, and lets go of the requests that hang.
 func noFault(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(worldOf(ts).control("DELETE", "faults", "", nil))

@@ -68,6 +68,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sim":        startSim,
 			"fault":      fault,
+			"control":    control,
 			"nofault":    noFault,
 			"arrived":    arrived,
 			"exchanges":  exchanges,

@@ -61,6 +61,22 @@ func (a *app) readSecret(path, flag, what, question string) (secret.Wire, error)
 	return secret.Wire{Text: text}, nil
 }
 
+// askPasscode asks a person for the one-time passcode that an exchange was
+// refused without. Where there is nobody to ask, it returns that refusal.
+func (a *app) askPasscode(refusal error) (secret.Wire, error) {
+	tty, err := a.openTTY()
+	if err != nil {
+		return secret.Wire{}, refusal
+	}
+	defer func() { _ = tty.Close() }()
+	text, err := tty.Secret("one-time passcode: ", 64)
+	if err != nil {
+		return secret.Wire{}, failed(ipc.CodeInternal, reason(err), "")
+	}
+	code := strings.TrimSpace(text.Reveal())
+	return secret.NewWire(code), checkPasscode(code)
+}
+
 // readSmall returns the content of the file that a flag names; "" for no file.
 func readSmall(path, flag string) (string, error) {
 	if path == "" {

@@ -86,7 +86,13 @@ func runToken(a *app, args []string, o tokenOptions, outputSet bool) error {
 		req.Interactive = req.Interactive && info.interactive
 	}
 	warn := a.warns(o.warnings) // before the wait: a bad setting is said in any case
-	out, warning, err := askToken(a.agent(), req, o, execVersion)
+	c := a.agent()
+	out, warning, err := askToken(c, req, o, execVersion)
+	if codeOf(err) == ipc.CodePasscodeNeeded && req.Passcode.IsZero() && req.Interactive {
+		if req.Passcode, err = a.askPasscode(err); err == nil {
+			out, warning, err = askToken(c, req, o, execVersion)
+		}
+	}
 	if err != nil {
 		return err
 	}

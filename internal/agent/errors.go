@@ -39,7 +39,7 @@ func wireError(err error, profile string) *ipc.Error {
 			// The agent alone knows which profile to name.
 			w.Hint = strings.Replace(w.Hint, "run cspctl login", "run cspctl login "+profile, 1)
 		case provider.PasscodeNeeded:
-			w.Code, hint = ipc.CodePasscodeNeeded, "cspctl token "+profile+" --passcode NNNNNN"
+			w.Code, w.Hint = ipc.CodePasscodeNeeded, "cspctl token "+profile+" --passcode NNNNNN"
 		case provider.Refused:
 			w.Code = ipc.CodeRefusedForNow
 		case provider.WrongServer:

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -142,6 +143,9 @@ func (a *Agent) prepare(old Record, req ipc.LoginRequest) (Record, provider.Cred
 		if !x509.NewCertPool().AppendCertsFromPEM([]byte(rec.CA)) {
 			return rec, provider.Credential{}, errorf(ipc.CodeBadRequest, "give the CA's certificate as PEM", "the CA file holds no PEM certificate")
 		}
+	}
+	if rec.ResourceScope != "" && !json.Valid([]byte(rec.ResourceScope)) {
+		return rec, provider.Credential{}, errorf(ipc.CodeBadRequest, "it is the JSON of a ServicesPermissionsScopesDto", "the resource scope is not JSON")
 	}
 	sec, err := p.CheckSecret(req.Secret.Reveal())
 	if err != nil {
