@@ -39,7 +39,11 @@ func run() int {
 	if err := harden.Process(); err != nil {
 		log.Warn("the process could not be closed to others", "err", err)
 	}
-	if err := serve(log, level); err != nil {
+	err := harden.Limits()
+	if err == nil {
+		err = serve(log, level)
+	}
+	if err != nil {
 		lines.Put([]byte("csp-agent: error: " + err.Error() + "\n"))
 		if errors.Is(err, listen.ErrRunning) {
 			return ipc.ExitRunning

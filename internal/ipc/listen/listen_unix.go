@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -234,4 +235,13 @@ func (l *Listener) adopt() {
 	if lock, err := takeLock(l.o.Path); err == nil {
 		l.clean = func() { _ = lock.Unlock() }
 	}
+}
+
+// maxFiles returns how many files the process may have open.
+func maxFiles() int {
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		return math.MaxInt32
+	}
+	return int(min(l.Cur, math.MaxInt32))
 }

@@ -14,7 +14,9 @@ import (
 	"github.com/cspctl/cspctl/internal/ipc"
 )
 
-// The limits of connections at the same time, unless Options say otherwise.
+// The limits of connections at the same time, unless Options say otherwise. A
+// process that may open few files takes fewer connections: three quarters of
+// them, so that the rest of its work can go on.
 const (
 	DefaultMaxConns  = 4096 // of one socket
 	DefaultMaxPerUID = 2048 // of one user, on a socket that serves several
@@ -63,7 +65,7 @@ func (o Options) withDefaults() Options {
 		o.Mode = 0o600
 	}
 	if o.MaxConns <= 0 {
-		o.MaxConns = DefaultMaxConns
+		o.MaxConns = max(1, min(DefaultMaxConns, maxFiles()/4*3))
 	}
 	if o.MaxPerUID <= 0 {
 		o.MaxPerUID = DefaultMaxPerUID
