@@ -43,7 +43,7 @@ func TestLimitsTooLowToServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.close)
-	for ulimit, want := range map[string]string{"ulimit -f 0": "size of a file", "ulimit -n 100": "open files"} {
+	for ulimit, want := range map[string]string{"ulimit -f 0": "the size of a file", "ulimit -n 100": "open files"} {
 		out, err := w.limited(ulimit, "exec csp-agent run").CombinedOutput()
 		if err == nil || !strings.HasPrefix(string(out), "csp-agent: error: the limit for "+want) || !strings.Contains(string(out), "raise it ("+ulimit[:len("ulimit -f")]) {
 			t.Errorf("%s: %v: %s", ulimit, err, out)

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/adrg/xdg"
@@ -20,7 +22,9 @@ import (
 // systems the folders are one.
 type files struct{ config, state, audit, store, locks string }
 
-func findFiles(getenv func(string) string) files {
+// findFiles fails where the environment does not say where a home is: files
+// below / or the working folder would be found by nobody.
+func findFiles(getenv func(string) string) (files, error) {
 	const folder = "cspctl"
 	f := files{
 		config: filepath.Join(xdg.ConfigHome, folder, "config.toml"),
@@ -31,8 +35,23 @@ func findFiles(getenv func(string) string) files {
 	}
 	if path := getenv("CSP_AGENT_CONFIG"); path != "" {
 		f.config = path
+		if !filepath.IsAbs(path) {
+			return f, fmt.Errorf("CSP_AGENT_CONFIG must be an absolute path, not %q", path)
+		}
 	}
-	return f
+	if home := getenv("HOME"); runtime.GOOS != "windows" && !filepath.IsAbs(home) {
+		for _, name := range []string{"XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"} {
+			if !filepath.IsAbs(getenv(name)) {
+				return f, fmt.Errorf("neither HOME nor %s is an absolute path: set HOME to your home folder", name)
+			}
+		}
+	}
+	for _, path := range []string{f.config, f.state, f.store} {
+		if !filepath.IsAbs(path) {
+			return f, fmt.Errorf("there is no home for the agent's files: %q is not an absolute path", path)
+		}
+	}
+	return f, nil
 }
 
 // stateFile is the path of the agent's state.

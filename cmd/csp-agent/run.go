@@ -64,7 +64,10 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 	// programs that the agent starts would inherit.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
-	f := findFiles(os.Getenv)
+	f, err := findFiles(os.Getenv)
+	if err != nil {
+		return err
+	}
 	settings := loadSettings(f.config, log, level)
 	sockets, err := openSockets(settings, log)
 	if err != nil {
