@@ -10,7 +10,7 @@ TOOL = $(GO) tool -modfile=tools/go.mod
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 DEBIAN = age gnome-keyring libsecret-tools dbus curl zsh fish oidc-agent-cli openssh-client
 
-.PHONY: build demo test test-long bench lint vet deps clean help
+.PHONY: build demo test test-long bench lint vuln vet deps clean help
 
 build: ## the three commands, into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -32,7 +32,10 @@ bench: build ## ratios against an empty program and against peers
 	$(GO) run ./bench -bin bin
 
 lint: ## the linters, walls between packages included
-	$(TOOL) golangci-lint run ./...
+	@for os in linux darwin windows; do echo "lint $$os"; GOOS=$$os $(TOOL) golangci-lint run ./... || exit 1; done
+
+vuln: ## known vulnerabilities in what is linked; needs the network
+	$(TOOL) govulncheck ./...
 
 vet: ## go vet for every system the product is built for
 	@for os in linux darwin windows; do echo "vet $$os"; GOOS=$$os CGO_ENABLED=0 $(GO) vet ./... || exit 1; done

@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package e2e tests the product as its users meet it: the real commands, a
 // real server process, real keychains. The scripts in testdata read like
 // documentation.

@@ -1,3 +1,5 @@
+//go:build unix
+
 package e2e_test
 
 import (
@@ -29,9 +31,9 @@ func TestEveryCommandOfTheDocsRuns(t *testing.T) {
 	}
 	for _, doc := range []string{"README.md", "docs/protocol.md"} {
 		t.Run(filepath.Base(doc), func(t *testing.T) {
-			w, token := newOffice(t)
+			w, secrets := newOffice(t)
 			if doc != "README.md" { // it goes on where the README ends
-				if err := os.WriteFile(w.dir+"/prod.token", []byte(token), 0o600); err != nil {
+				if err := os.WriteFile(w.dir+"/prod.token", []byte(secrets["prod"]), 0o600); err != nil {
 					t.Fatal(err)
 				}
 				w.url = "https://console.cloud.vmware.com"
@@ -47,7 +49,7 @@ func TestEveryCommandOfTheDocsRuns(t *testing.T) {
 			if strings.Count(script, "\n") < 5 {
 				t.Fatalf("hardly a command was found: %q", script)
 			}
-			runInTerminal(t, w, script, token)
+			runInTerminal(t, w, script, secrets)
 		})
 	}
 }
@@ -63,11 +65,18 @@ func commandsOf(doc string) string {
 			}
 		}
 	}
+	// The table of the systems, each row a line or two.
+	_, systems, _ := strings.Cut(doc, "### Systems\n")
+	systems, _, _ = strings.Cut(systems, "\n#")
+	for _, code := range regexp.MustCompile("`(cspctl (?:login|token) [^`]*)`").FindAllStringSubmatch(systems, -1) {
+		script.WriteString(code[1] + "\n")
+	}
 	return script.String()
 }
 
 // newOffice is a world in which the real hosts' names lead to the simulator.
-func newOffice(t *testing.T) (*world, string) {
+// It returns what a person would enter, by profile.
+func newOffice(t *testing.T) (*world, map[string]string) {
 	t.Helper()
 	w, err := newWorld(t.TempDir())
 	if err != nil {
@@ -75,22 +84,15 @@ func newOffice(t *testing.T) (*world, string) {
 	}
 	t.Cleanup(w.close)
 	s := sim.New(sim.Options{})
-	account, err := s.AddToken(sim.APIToken{Name: "prod"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	lab, err := s.AddToken(sim.APIToken{Name: "lab"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(w.dir+"/lab.token", []byte(lab.Value+"\n"), 0o600); err != nil {
+	secrets := accounts(t, s)
+	if err := os.WriteFile(w.dir+"/lab.token", []byte(secrets["lab"]+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ca, err := sim.NewCA()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, err := ca.Certificate("console.cloud.vmware.com", "vmc.vmware.com")
+	cert, err := ca.Certificate("console.cloud.vmware.com", "vmc.vmware.com", "console.tanzu.broadcom.com", "vcd.example.com")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +129,32 @@ func newOffice(t *testing.T) (*world, string) {
 	if err := w.startAgent(w.env); err != nil {
 		t.Fatal(err)
 	}
-	return w, account.Value
+	return w, secrets
+}
+
+// accounts makes the accounts that the README speaks of.
+func accounts(t *testing.T, s *sim.Server) map[string]string {
+	t.Helper()
+	secrets := map[string]string{}
+	keep := func(name, secret string, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets[name] = secret
+	}
+	for _, a := range []sim.APIToken{{Name: "prod"}, {Name: "lab"}, {Name: "tanzu"}, {Name: "mfa", Passcode: "123456"}} {
+		a, err := s.AddToken(a)
+		keep(a.Name, a.Value, err)
+	}
+	app, err := s.AddApp(sim.App{Name: "app", ClientID: "ci-app"})
+	keep("app", app.Secret, err)
+	acme, err := s.AddVCDToken(sim.VCDToken{Name: "acme"})
+	keep("acme", acme.Value, err)
+	sa, err := s.AddVCDToken(sim.VCDToken{Name: "sa", Rotation: sim.RotationAlways})
+	keep("sa", sa.Value, err)
+	jo, err := s.AddVCDUser(sim.VCDUser{Name: "jo"})
+	keep("jo", jo.Password, err)
+	return secrets
 }
 
 // connect joins the client with the simulator, whatever host it asked for.
@@ -154,7 +181,7 @@ func connect(rw http.ResponseWriter, r *http.Request, to string) {
 
 // runInTerminal runs a script as a person would type it, and answers the
 // question for the API token.
-func runInTerminal(t *testing.T, w *world, script, token string) {
+func runInTerminal(t *testing.T, w *world, script string, secrets map[string]string) {
 	t.Helper()
 	const end = "all commands ran"
 	// fail stops the session at the first command that fails; curl does with -f.
@@ -166,14 +193,15 @@ func runInTerminal(t *testing.T, w *world, script, token string) {
 	}
 	defer tty.Close()
 	var out bytes.Buffer
-	answered := false
+	answered := 0
+	question := regexp.MustCompile(`for profile (\w+): `)
 	buf := make([]byte, 4096)
 	for {
 		n, err := tty.Read(buf)
 		out.Write(buf[:n])
-		if !answered && bytes.Contains(out.Bytes(), []byte("API token for profile")) {
-			answered = true
-			_, _ = io.WriteString(tty, token+"\n")
+		if asked := question.FindAllSubmatch(out.Bytes(), -1); len(asked) > answered {
+			_, _ = io.WriteString(tty, secrets[string(asked[answered][1])]+"\n")
+			answered++
 		}
 		if err != nil { // the terminal is gone with the session
 			break
@@ -182,7 +210,9 @@ func runInTerminal(t *testing.T, w *world, script, token string) {
 	if err := c.Wait(); err != nil || !strings.Contains(out.String(), end) {
 		t.Errorf("%v\n%s", err, out.String())
 	}
-	if strings.Contains(out.String(), token) {
-		t.Errorf("the API token was shown:\n%s", out.String())
+	for name, secret := range secrets {
+		if strings.Contains(out.String(), secret) {
+			t.Errorf("the secret of %s was shown:\n%s", name, out.String())
+		}
 	}
 }
