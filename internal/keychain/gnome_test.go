@@ -60,3 +60,19 @@ func TestT15KeychainThatTheBusStarts(t *testing.T) {
 	expect(t, k, "p", 1)
 	expectState(t, k, provider.StoreReady, "unlocked")
 }
+
+// readInNewProcess reads a profile from the keychain in another process.
+func readInNewProcess(t *testing.T, profile string) string {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), childEnv+"="+profile)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return string(out)
+}

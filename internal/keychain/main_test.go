@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"testing"
 
 	"github.com/cspctl/cspctl/internal/keychain"
@@ -27,20 +26,4 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	fmt.Print(c.Origin, " ", c.Secret.Reveal())
-}
-
-// readInNewProcess reads a profile from the keychain in another process.
-func readInNewProcess(t *testing.T, profile string) string {
-	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), childEnv+"="+profile)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return string(out)
 }
