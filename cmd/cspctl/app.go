@@ -128,14 +128,10 @@ func profiles(c *ipc.Client) ([]ipc.Profile, error) {
 	return list.Profiles, err
 }
 
-// defaultOf returns the name of the default profile, or "".
-func defaultOf(list []ipc.Profile) string {
-	for _, p := range list {
-		if p.Default {
-			return p.Name
-		}
-	}
-	return ""
+// oneProfile asks for one profile; an empty name means the default one.
+func oneProfile(c *ipc.Client, name string) (p ipc.Profile, err error) {
+	err = c.Call("GET", "/v1/profile?name="+ipc.QueryEscape(name), nil, &p)
+	return p, err
 }
 
 // named is profile for the requests whose path has a name in it: it asks the
@@ -145,14 +141,8 @@ func (a *app) named(c *ipc.Client, args []string) (string, error) {
 	if err != nil || name != "" {
 		return name, err
 	}
-	list, err := profiles(c)
-	if err != nil {
-		return "", err
-	}
-	if name = defaultOf(list); name == "" {
-		return "", failed(ipc.CodeNoSuchProfile, "there is no default profile", "name one, or log in: cspctl login")
-	}
-	return name, nil
+	p, err := oneProfile(c, "")
+	return p.Name, err
 }
 
 // profilePath returns the path of a profile whose name was checked: such a

@@ -184,7 +184,7 @@ func TestChangesOfProfiles(t *testing.T) {
 		{[]string{"profile", "remove", "ci"}, shell{terminals: person}, 2, nil},        // no terminal
 		{[]string{"logout", "ci"}, shell{}, 0, []string{"POST /v1/profiles/ci/logout"}},
 		{[]string{"logout"}, shell{env: map[string]string{"CSPCTL_PROFILE": "ci"}}, 0, []string{"POST /v1/profiles/ci/logout"}},
-		{[]string{"logout"}, shell{}, 0, []string{"GET /v1/profiles", "POST /v1/profiles/prod/logout"}},
+		{[]string{"logout"}, shell{}, 0, []string{"GET /v1/profile?name=", "POST /v1/profiles/prod/logout"}},
 		{[]string{"logout", "--all"}, shell{}, 0, []string{"GET /v1/profiles", "POST /v1/profiles/prod/logout", "POST /v1/profiles/ci/logout"}},
 	} {
 		f := newAgent(t)
@@ -215,7 +215,7 @@ func TestProfileUseSaysWhatGoesBeforeIt(t *testing.T) {
 func TestLogoutWithoutADefault(t *testing.T) {
 	f := newAgent(t)
 	f.profiles()
-	shell{agent: f}.run(t, "logout").want(t, 3, "no default profile")
+	shell{agent: f}.run(t, "logout").want(t, 3, "there is no profile yet")
 }
 
 // One profile that fails keeps none of the others logged in.

@@ -136,7 +136,8 @@ func (f *fakeAgent) token(more map[string]string) {
 	f.mux.HandleFunc("POST /v1/token", h)
 }
 
-// profiles answers GET /v1/profiles; the first one is the default.
+// profiles answers GET /v1/profiles and GET /v1/profile; the first one is the
+// default.
 func (f *fakeAgent) profiles(names ...string) {
 	list := ipc.Profiles{Profiles: []ipc.Profile{}}
 	for i, n := range names {
@@ -144,6 +145,16 @@ func (f *fakeAgent) profiles(names ...string) {
 			Server: "https://console.cloud.vmware.com", Org: "acme", Store: "memory", LoggedIn: noon.Add(-72 * time.Hour)})
 	}
 	f.json("GET /v1/profiles", list)
+	f.mux.HandleFunc("GET /v1/profile", func(w http.ResponseWriter, r *http.Request) {
+		name := r.URL.Query().Get("name")
+		for _, p := range list.Profiles {
+			if p.Name == name || name == "" && p.Default {
+				sendJSON(w, 200, p)
+				return
+			}
+		}
+		sendJSON(w, 404, ipc.Error{Code: ipc.CodeNoSuchProfile, Message: "there is no profile " + either(name, "yet"), Hint: "cspctl login"})
+	})
 }
 
 // shell is the environment of a run, changed by a test before it.

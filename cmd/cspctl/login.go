@@ -77,18 +77,16 @@ func runLogin(a *app, args []string, o loginOptions) error {
 	}
 	// Before the secret is asked for: without an agent, it would be typed in vain.
 	c := a.agent()
-	list, err := profiles(c)
+	old, err := profileBefore(c, name)
 	if err != nil {
 		return err
 	}
-	if name == "" {
-		name = defaultOf(list)
-	}
-	if name == "" {
+	switch {
+	case old != nil:
+		name = old.Name
+	case name == "":
 		name = "default"
-	}
-	old := byName(list, name)
-	if old == nil && len(name) >= 40 {
+	case len(name) >= longName:
 		return usage("this looks like a secret, not like the name of a profile",
 			"a secret in an argument leaks: make a new one, and enter it when asked, or with --token-file")
 	}
@@ -129,13 +127,34 @@ func putProfile(a *app, c *ipc.Client, name string, req ipc.LoginRequest) (ipc.L
 	return res, err
 }
 
-func byName(list []ipc.Profile, name string) *ipc.Profile {
-	for i := range list {
-		if list[i].Name == name {
-			return &list[i]
+// longName is the length from which a name may be a secret typed in the wrong
+// place.
+const longName = 40
+
+// profileBefore returns the profile that a login is for, nil if there is none
+// yet. An empty name means the default profile, or else the one of that name.
+func profileBefore(c *ipc.Client, name string) (*ipc.Profile, error) {
+	if len(name) >= longName {
+		// It must not be sent anywhere, so all names come here.
+		list, err := profiles(c)
+		for i := range list {
+			if list[i].Name == name {
+				return &list[i], nil
+			}
 		}
+		return nil, err
 	}
-	return nil
+	p, err := oneProfile(c, name)
+	if codeOf(err) == ipc.CodeNoSuchProfile && name == "" {
+		p, err = oneProfile(c, "default")
+	}
+	switch {
+	case err == nil:
+		return &p, nil
+	case codeOf(err) == ipc.CodeNoSuchProfile:
+		return nil, nil
+	}
+	return nil, err
 }
 
 // secretName says what to ask for.

@@ -89,26 +89,24 @@ var profileShow = command{
 		var output string
 		outputVar(fs, &output, "table", "json")
 		return func(a *app, args []string) error {
-			c := a.agent()
-			name, err := a.named(c, args)
+			name, err := a.profile(args)
 			if err != nil {
 				return err
 			}
-			list, err := profiles(c)
-			if err != nil {
-				return err
-			}
-			p := byName(list, name)
-			if p == nil {
+			p, err := oneProfile(a.agent(), name)
+			if codeOf(err) == ipc.CodeNoSuchProfile && name != "" {
 				return failed(ipc.CodeNoSuchProfile, "there is no profile "+quote(name), "see: cspctl profile list")
+			}
+			if err != nil {
+				return err
 			}
 			if output == "json" {
 				return a.printJSON(struct {
 					Schema int `json:"schema"`
 					ipc.Profile
-				}{schema, *p})
+				}{schema, p})
 			}
-			return a.print(profileSheet(p, a.now()))
+			return a.print(profileSheet(&p, a.now()))
 		}
 	},
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cspctl/cspctl/internal/agent"
 	"github.com/cspctl/cspctl/internal/ipc"
@@ -48,6 +49,9 @@ type Options struct {
 type Server struct {
 	Options
 	mux *http.ServeMux
+
+	mu     sync.Mutex
+	coming map[string]int // logins under way, by profile; see makeRoom
 }
 
 // call is one request, with what every handler needs of it.
@@ -67,7 +71,7 @@ func New(o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{Options: o, mux: http.NewServeMux()}
+	s := &Server{Options: o, mux: http.NewServeMux(), coming: map[string]int{}}
 	for _, r := range routes {
 		s.mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { s.serve(w, req, r) })
 	}
@@ -192,6 +196,10 @@ func (s *Server) writeJSON(w http.ResponseWriter, status int, v any) {
 // write sends a whole reply. It always states the length: the client refuses
 // chunks.
 func (s *Server) write(w http.ResponseWriter, status int, contentType string, b []byte) {
+	if len(b) > ipc.MaxReplyBody {
+		s.writeJSON(w, http.StatusInternalServerError, tooLong(len(b)))
+		return
+	}
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(b)))

@@ -22,6 +22,7 @@ var routes = []route{
 	{pattern: "GET /v1/status", roles: Observe | Owner, handle: status, always: true},
 	{pattern: "GET /v1/profiles", roles: Owner, handle: profiles, always: true},
 	{pattern: "GET /v1/profiles/{name}", roles: Owner, handle: profile, always: true},
+	{pattern: "GET /v1/profile", roles: Owner, handle: namedProfile, always: true},
 	{pattern: "PUT /v1/profiles/{name}", roles: Owner, handle: login},
 	{pattern: "DELETE /v1/profiles/{name}", roles: Owner, handle: remove},
 	{pattern: "POST /v1/profiles/{name}/logout", roles: Owner, handle: logout},
@@ -85,11 +86,25 @@ func profiles(s *Server, _ *call) (any, error) { return s.Agent.Profiles() }
 
 func profile(s *Server, c *call) (any, error) { return s.Agent.Profile(c.PathValue("name")) }
 
+// namedProfile is profile with the name in the query; an empty one means the
+// default profile.
+func namedProfile(s *Server, c *call) (any, error) {
+	return s.Agent.Profile(c.URL.Query().Get("name"))
+}
+
 func login(s *Server, c *call) (any, error) {
 	var req ipc.LoginRequest
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
+	if err := checkSizes(req); err != nil {
+		return nil, err
+	}
+	release, err := s.makeRoom(c.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	return s.Agent.Login(c.Context(), c.PathValue("name"), req)
 }
 
