@@ -14,9 +14,13 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/term"
@@ -92,7 +96,30 @@ func (a *app) sayJSON(v any) {
 	if err != nil {
 		return // of strings alone: can't happen
 	}
-	_, _ = a.stderr.Write(append(b, '\n'))
+	_, _ = io.WriteString(a.stderr, visible(string(b))+"\n")
+}
+
+// visible escapes what a terminal would act on and JSON lets pass: control
+// characters beyond ASCII, and those that change how a line reads, such as the
+// direction of the text.
+func visible(document string) string {
+	acts := func(r rune) bool { return r >= 0x7f && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) }
+	if strings.IndexFunc(document, acts) < 0 {
+		return document
+	}
+	var b strings.Builder
+	for _, r := range document {
+		switch {
+		case !acts(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }
 
 // schema is the version of the JSON that cspctl prints. Fields may be added
@@ -105,5 +132,5 @@ func (a *app) printJSON(v any) error {
 	if err != nil {
 		return failed(ipc.CodeInternal, err.Error(), "")
 	}
-	return a.print(string(b) + "\n")
+	return a.print(visible(string(b)) + "\n")
 }

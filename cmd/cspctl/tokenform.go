@@ -54,5 +54,5 @@ func tokenJSON(t ipc.Token) (string, error) {
 	if err != nil {
 		return "", failed(ipc.CodeInternal, err.Error(), "")
 	}
-	return string(b) + "\n", nil
+	return visible(string(b)) + "\n", nil
 }
