@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -86,7 +87,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, &ipc.Error{Code: ipc.CodeNotAllowed, Message: "the Host header must be " + ipc.Host, Hint: "use the URL http://" + ipc.Host + "/v1/..."})
 		return
 	}
-	if _, pattern := s.mux.Handler(r); pattern == "" {
+	// The mux would answer other spellings of a path with a redirect.
+	if _, pattern := s.mux.Handler(r); pattern == "" || path.Clean(r.URL.Path) != r.URL.Path {
 		s.fail(w, r, &ipc.Error{Code: ipc.CodeNotFound, Message: "there is no such path or method", Hint: "docs/protocol.md lists them"})
 		return
 	}
