@@ -18,6 +18,7 @@ import (
 	"github.com/cspctl/cspctl/internal/harden"
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/ipc/listen"
+	"github.com/cspctl/cspctl/internal/jwtcheck"
 )
 
 // shutdownTime is how long requests under way may go on after SIGTERM.
@@ -81,6 +82,7 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 		State:        stateFile(f.state),
 		Clock:        bootclock.Clock{},
 		Exclusive:    exclusive(f.locks),
+		Verify:       jwtcheck.Verify,
 		DefaultStore: settings.store,
 		Log:          log,
 	})

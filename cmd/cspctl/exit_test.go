@@ -25,7 +25,7 @@ var exitCodes = map[ipc.Code]int{
 	ipc.CodeAgent: 6, ipc.CodeBusy: 6, ipc.CodeNotAllowed: 6,
 	ipc.CodeMinTTL:      7,
 	ipc.CodeStoreLocked: 8, ipc.CodeStoreAbsent: 8, ipc.CodePassphraseNotSet: 8,
-	ipc.CodeState: 1, ipc.CodeConfigInvalid: 1, ipc.CodeNotFound: 1, ipc.CodeInternal: 1,
+	ipc.CodeState: 1, ipc.CodeConfigInvalid: 1, ipc.CodeNotFound: 1, ipc.CodeNoDetails: 1, ipc.CodeInternal: 1,
 }
 
 func TestExitCodeOfEveryAgentError(t *testing.T) {

@@ -39,6 +39,11 @@ type account struct {
 	// trial: a login waits to hear whether this very secret is good.
 	trial bool
 
+	// asking is the question for details under way; hushed is the trouble that
+	// the last one met with. Neither says anything about exchanges.
+	asking *inquiry
+	hushed *trouble
+
 	// The rest is for people who look at the status.
 	lastError    *ipc.Error
 	lastExchange Instant // when it was sent

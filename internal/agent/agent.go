@@ -65,7 +65,7 @@ type StateFile interface {
 }
 
 // Options are the parts that an Agent is made of. All are needed, but for
-// Exclusive, DefaultStore and Log.
+// Exclusive, Verify, DefaultStore and Log.
 type Options struct {
 	Providers map[string]Provider // by their name in package provider
 	Stores    map[string]Store    // by their kind in package provider
@@ -75,6 +75,12 @@ type Options struct {
 	// Exclusive keeps other agents on the same stores from exchanging the
 	// secret of a profile, until release is called. Nil: there are none.
 	Exclusive func(ctx context.Context, profile string) (release func(), err error)
+
+	// Verify checks the signature of a JWT against a server's public keys, as
+	// KeyPublisher returns them. It returns provider.ErrSignature where the
+	// signature is wrong, and another error where it can't tell. Nil: no
+	// signature is checked.
+	Verify func(token string, keys []byte) error
 
 	// DefaultStore is the kind that a login uses which names none:
 	// provider.Keychain if empty.

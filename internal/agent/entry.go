@@ -33,13 +33,19 @@ type entry struct {
 	jitter     time.Duration // renewal begins this much earlier, so that profiles spread out
 	expires    bool          // it has the claim exp,
 	claimed    bool          // and Date told how far away that is
+	ahead      time.Duration // how far the server's clock is ahead, to the second
+	dated      bool          // ahead is known: the answer had a Date
 }
 
 // newEntry makes an entry of the answer that came in at now to a request sent
 // at sent. It fails if the token is of no use to anybody.
 func newEntry(t provider.Token, sent, now Instant) (*entry, error) {
 	e := &entry{access: t.Access, id: t.ID, scope: t.Scope, expires: !t.ExpiresAt.IsZero()}
-	e.claimed = e.expires && !t.ServerTime.IsZero()
+	e.dated = !t.ServerTime.IsZero()
+	e.claimed = e.expires && e.dated
+	if e.dated {
+		e.ahead = aheadOf(t.ServerTime, sent, now)
+	}
 	l, err := lifeOf(t, sent)
 	switch {
 	case errors.Is(err, errNoLife):

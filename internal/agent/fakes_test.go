@@ -34,6 +34,7 @@ type server struct {
 	id      bool          // an ID token comes along,
 	idLess  time.Duration // and ends this much earlier
 	details func() (provider.Details, error)
+	keys    func(provider.Credential) ([]byte, error) // public ones
 
 	exchanges int
 	log       []call

@@ -103,6 +103,7 @@ func (a *Agent) prepare(old Record, req ipc.LoginRequest) (Record, provider.Cred
 	rec.LoggedIn, rec.LoggedOut, rec.Refusal = a.Clock.Now().Wall.UTC().Truncate(time.Second), false, nil
 	rec.Underway, rec.Pending = time.Time{}, false
 	rec.TokenName, rec.Username, rec.Expiry, rec.CheckedAt = "", "", nil, time.Time{}
+	rec.Deactivated = false
 	for _, f := range []struct {
 		to    *string
 		asked string
@@ -223,9 +224,7 @@ func (v verified) into(rec *Record, cred *provider.Credential, req ipc.LoginRequ
 	}
 	rec.Org, rec.Refusal = org, v.refusal
 	if v.detailed {
-		rec.TokenName = v.details.TokenName
-		rec.Username = firstOf(v.details.Username, v.details.Acct, v.details.UserID)
-		rec.Expiry, rec.CheckedAt = &v.details.Expiry, rec.LoggedIn
+		rec.learn(v.details, rec.LoggedIn)
 	}
 	cred.Binding = provider.Binding(rec.binding())
 	return nil

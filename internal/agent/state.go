@@ -36,6 +36,8 @@ type Record struct {
 	Expiry    *provider.Expiry `json:"expiry,omitempty"` // the last known one: it can't be asked for after it
 	CheckedAt time.Time        `json:"checked_at,omitzero"`
 
+	Deactivated bool `json:"deactivated,omitempty"` // so said the server at CheckedAt
+
 	Refusal *Refusal `json:"refusal,omitempty"`
 
 	// Underway is when an exchange began whose answer has not arrived, where

@@ -108,6 +108,7 @@ func (w *world) start() {
 		Providers: map[string]agent.Provider{provider.CSP: upstream},
 		Stores:    map[string]agent.Store{provider.Memory: w.store, provider.File: w.file},
 		State:     w.state, Clock: w.clock,
+		Verify:       verify,
 		DefaultStore: func() string { return provider.Memory },
 	})
 	if err != nil {

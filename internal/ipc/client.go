@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -130,10 +131,11 @@ func explain(err error, path string) error {
 
 // Call sends in, if not nil, as JSON and reads the reply into out, if not nil.
 // A reply other than 2xx becomes the *Error that it carries. PUT and POST wait
-// as long as a person may need for a keychain's dialog.
+// as long as a person may need for a keychain's dialog; so does a GET that says
+// interactive=true.
 func (c *Client) Call(method, path string, in, out any) error {
 	req := Request{Method: method, Path: path, Accept: "application/json"}
-	if method != "GET" {
+	if method != "GET" || strings.HasSuffix(path, "?interactive=true") {
 		req.Timeout = PromptTimeout
 	}
 	if in != nil {

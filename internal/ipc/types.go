@@ -233,6 +233,7 @@ const (
 	CodeBadRequest       Code = "bad_request"      // wrong usage
 	CodeBadProfileName   Code = "bad_profile_name" // not a name that a profile can have
 	CodeNoSuchProfile    Code = "no_such_profile"
+	CodeNoDetails        Code = "no_details"    // the system tells nothing about its secrets
 	CodeNotLoggedIn      Code = "not_logged_in" // the profile is there, its secret is not, or is bound elsewhere
 	CodeProfileExists    Code = "profile_exists"
 	CodeOrgDiffers       Code = "org_differs" // the new secret belongs to another org

@@ -64,5 +64,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // AsError finds the Error in err's chain.
 func AsError(err error) (*Error, bool) { return errors.AsType[*Error](err) }
 
+// ErrSignature: the signature of a token is not by the key that the server
+// publishes.
+var ErrSignature = errors.New("the signature does not fit the server's public key")
+
 // ErrNoDetails is returned by systems that tell nothing about their secrets.
 var ErrNoDetails = errors.New("this system tells nothing about the stored secret")

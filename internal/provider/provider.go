@@ -17,6 +17,10 @@ const (
 	VCDSession = "vcd-session" // a Cloud Director user with a password
 )
 
+// TellsDetails reports whether the servers of a provider tell anything about a
+// stored secret, its end among it. Others return ErrNoDetails.
+func TellsDetails(name string) bool { return name == CSP }
+
 // Binding is what a stored secret is tied to. It rests inside the secret's own
 // item, so that no edit of another file can point the secret at another server.
 type Binding struct {
@@ -80,9 +84,9 @@ type Token struct {
 
 // Expiry is when a long-lived secret ends.
 type Expiry struct {
-	Known bool      // the server said it
-	Never bool      // it does not end, or not within the next ten years
-	At    time.Time // else: when
+	Known bool      `json:"known"`       // the server said it
+	Never bool      `json:"never"`       // it does not end, or not within the next ten years
+	At    time.Time `json:"at,omitzero"` // else: when
 }
 
 // Details is what the server says about an API token

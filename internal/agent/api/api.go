@@ -164,7 +164,7 @@ func statusOf(c ipc.Code) int {
 	switch c {
 	case ipc.CodeBadRequest, ipc.CodeBadProfileName:
 		return http.StatusBadRequest
-	case ipc.CodeNoSuchProfile, ipc.CodeNotFound:
+	case ipc.CodeNoSuchProfile, ipc.CodeNotFound, ipc.CodeNoDetails:
 		return http.StatusNotFound
 	case ipc.CodeNotLoggedIn, ipc.CodeProfileExists, ipc.CodeOrgDiffers, ipc.CodeMinTTL:
 		return http.StatusConflict

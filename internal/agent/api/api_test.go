@@ -114,9 +114,9 @@ func TestTokenInBothForms(t *testing.T) {
 // Every route, by every role: what is not listed is refused.
 func TestRoles(t *testing.T) {
 	allowed := map[api.Role][]string{
-		api.Owner:   {"GET /v1/token", "POST /v1/token", "GET /v1/status", "GET /v1/profiles", "GET /v1/profiles/prod", "GET /v1/profile", "PUT /v1/profiles/new", "POST /v1/profiles/prod/use", "POST /v1/unlock"},
+		api.Owner:   {"GET /v1/token", "POST /v1/token", "GET /v1/status", "GET /v1/profiles", "GET /v1/profiles/prod", "GET /v1/profiles/prod/details", "GET /v1/profiles/prod/inspect", "GET /v1/profile", "GET /v1/expiry", "PUT /v1/profiles/new", "POST /v1/profiles/prod/use", "POST /v1/unlock"},
 		api.Token:   {"GET /v1/token", "POST /v1/token"},
-		api.Observe: {"GET /v1/status"},
+		api.Observe: {"GET /v1/status", "GET /v1/expiry"},
 	}
 	all := append(allowed[api.Owner], "DELETE /v1/profiles/new", "POST /v1/profiles/new/logout", "POST /v1/profiles/new/rename")
 	for role, may := range allowed {
@@ -167,6 +167,10 @@ func TestBadRequests(t *testing.T) {
 		{"GET /v1/token?profile=..%2Fx", "", 400, ipc.CodeBadProfileName},
 		{"GET /v1/token?profile=nobody", "", 404, ipc.CodeNoSuchProfile},
 		{"GET /v1/token?min_ttl=1h", "", 409, ipc.CodeMinTTL},
+		{"GET /v1/expiry?profile=nobody", "", 404, ipc.CodeNoSuchProfile},
+		{"GET /v1/expiry?profile=prod&profile=..%2Fx", "", 400, ipc.CodeBadProfileName},
+		{"GET /v1/profiles/nobody/details", "", 404, ipc.CodeNoSuchProfile},
+		{"GET /v1/profiles/nobody/inspect?interactive=true", "", 404, ipc.CodeNoSuchProfile},
 		{"GET /v1/token?passcode=123456", "", 400, ipc.CodeBadRequest},
 		{"GET /v1/token?scope=a", "", 400, ipc.CodeBadRequest},
 		{"POST /v1/token", "{", 400, ipc.CodeBadRequest},
@@ -207,7 +211,7 @@ func TestUnusableSettings(t *testing.T) {
 func TestP1NoReplyButATokensHoldsASecret(t *testing.T) {
 	s := newServer(t, api.Owner)
 	ask(s, "GET", "/v1/token", "")
-	for _, path := range []string{"/v1/status", "/v1/profiles", "/v1/profiles/prod"} {
+	for _, path := range []string{"/v1/status", "/v1/profiles", "/v1/profiles/prod", "/v1/profiles/prod/details", "/v1/profiles/prod/inspect", "/v1/expiry"} {
 		w := ask(s, "GET", path, "")
 		if w.Code != 200 || strings.Contains(w.Body.String(), apiToken) || strings.Contains(w.Body.String(), accessToken) {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)

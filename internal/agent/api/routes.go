@@ -28,6 +28,9 @@ var routes = []route{
 	{pattern: "POST /v1/profiles/{name}/logout", roles: Owner, handle: logout},
 	{pattern: "POST /v1/profiles/{name}/rename", roles: Owner, handle: rename},
 	{pattern: "POST /v1/profiles/{name}/use", roles: Owner, handle: use},
+	{pattern: "GET /v1/profiles/{name}/details", roles: Owner, handle: details},
+	{pattern: "GET /v1/profiles/{name}/inspect", roles: Owner, handle: inspect},
+	{pattern: "GET /v1/expiry", roles: Observe | Owner, handle: expiry},
 	{pattern: "POST /v1/unlock", roles: Owner, handle: unlock},
 }
 
@@ -132,6 +135,18 @@ func rename(s *Server, c *call) (any, error) {
 
 func use(s *Server, c *call) (any, error) {
 	return done{}, s.Agent.Use(c.PathValue("name"))
+}
+
+func details(s *Server, c *call) (any, error) {
+	return s.Agent.Details(c.Context(), c.PathValue("name"), c.interactive())
+}
+
+func inspect(s *Server, c *call) (any, error) {
+	return s.Agent.Inspect(c.Context(), c.PathValue("name"), c.interactive())
+}
+
+func expiry(s *Server, c *call) (any, error) {
+	return s.Agent.Expiry(c.Context(), c.URL.Query()["profile"])
 }
 
 func unlock(s *Server, c *call) (any, error) {
