@@ -53,7 +53,9 @@ func system() environment {
 type app struct {
 	environment
 	commands []*command
-	json     bool // errors and warnings are JSON too
+	running  *command // nil until one is found
+	output   string   // the form asked for by -o
+	json     bool     // it is json: errors and warnings are, too
 
 	versionSaid bool // that the agent's version is another one
 }

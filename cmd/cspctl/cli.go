@@ -24,6 +24,10 @@ type command struct {
 	// command only has commands below it.
 	setup func(*flag.FlagSet) runFunc
 	below []*command
+
+	// end, where not nil, takes the place of fail and exitCode: it says what
+	// went wrong and returns the exit code.
+	end func(*app, error) int
 }
 
 type runFunc func(a *app, args []string) error
@@ -50,14 +54,22 @@ const (
 func run(table []*command, env environment, args []string) int {
 	a := &app{environment: env, commands: table}
 	err := a.dispatch(args)
-	if err != nil {
-		a.fail(err)
+	if err == nil {
+		return exitDone
 	}
+	if a.running != nil && a.running.end != nil {
+		return a.running.end(a, err)
+	}
+	a.fail(err)
 	return exitCode(err)
 }
 
 func (a *app) dispatch(args []string) error {
-	a.json = wantsJSON(args) // a usage error comes before the flags are known
+	for _, form := range []string{"json", "nagios"} { // a usage error comes before the flags are known
+		if wantsOutput(args, form) {
+			a.setOutput(form)
+		}
+	}
 	switch {
 	case len(args) == 0:
 		return usage("no command given", "see: cspctl help")
@@ -72,6 +84,7 @@ func (a *app) dispatch(args []string) error {
 	if err != nil {
 		return err
 	}
+	a.running = cmd
 	if cmd.setup == nil { // its name alone, or with -h
 		if len(rest) > 0 {
 			return a.print(a.commandHelp(cmd, path))
@@ -88,7 +101,7 @@ func (a *app) dispatch(args []string) error {
 		return withHelp(err, path)
 	}
 	if f := fs.Lookup("o"); f != nil {
-		a.json = f.Value.String() == "json"
+		a.setOutput(f.Value.String())
 	}
 	if err := checkCount(cmd, path, len(words)); err != nil {
 		return err
@@ -245,8 +258,10 @@ func checkCount(cmd *command, path string, n int) error {
 	return nil
 }
 
-// wantsJSON guesses from the words whether -o json was asked for.
-func wantsJSON(args []string) bool {
+func (a *app) setOutput(form string) { a.output, a.json = form, form == "json" }
+
+// wantsOutput guesses from the words whether a form was asked for by -o.
+func wantsOutput(args []string, form string) bool {
 	for i, a := range args {
 		if a == "--" {
 			return false
@@ -255,7 +270,7 @@ func wantsJSON(args []string) bool {
 		if !ok {
 			v, ok = strings.CutPrefix(a, "--o")
 		}
-		if ok && (v == "json" || v == "=json" || v == "" && i+1 < len(args) && args[i+1] == "json") {
+		if ok && (v == form || v == "="+form || v == "" && i+1 < len(args) && args[i+1] == form) {
 			return true
 		}
 	}

@@ -6,6 +6,9 @@ package main
 var commands = []*command{
 	&loginCommand,
 	&tokenCommand,
+	&expiryCommand,
+	&detailsCommand,
+	&inspectCommand,
 	&statusCommand,
 	&profileCommand,
 	&logoutCommand,
