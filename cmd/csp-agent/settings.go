@@ -3,7 +3,6 @@ package main
 import (
 	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/cspctl/cspctl/internal/agent"
 	"github.com/cspctl/cspctl/internal/config"
@@ -26,7 +25,6 @@ type settings struct {
 	now  config.Settings
 	bad  error // of the last reading
 	ever bool  // a reading succeeded
-	last time.Time
 
 	// upstream makes the calls of all providers, with the proxy and the CAs of
 	// the settings in force.
@@ -50,7 +48,6 @@ func (s *settings) reload() {
 
 // read is reload for a caller who holds mu.
 func (s *settings) read() {
-	s.last = time.Now()
 	now, err := config.Load(s.path)
 	if err != nil {
 		if s.bad == nil || s.bad.Error() != err.Error() {
@@ -81,7 +78,7 @@ func (s *settings) status() ipc.ConfigStatus {
 func (s *settings) unusable() *ipc.Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.ever && time.Since(s.last) > 100*time.Millisecond {
+	if !s.ever {
 		s.read()
 	}
 	if s.ever {
