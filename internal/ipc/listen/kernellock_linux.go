@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ func kernelName(path string) (string, bool) {
 
 // isHeldByUs reports whether the process that listens there runs as this user.
 func isHeldByUs(name string) bool {
-	c, err := net.DialTimeout("unix", name, time.Second)
+	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "unix", name)
 	if err != nil {
 		return false
 	}
