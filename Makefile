@@ -32,7 +32,8 @@ bench: build ## ratios against an empty program and against peers
 	$(GO) run ./bench -bin bin
 
 lint: ## the linters, walls between packages included
-	@for os in linux darwin windows; do echo "lint $$os"; GOOS=$$os $(TOOL) golangci-lint run ./... || exit 1; done
+	@$(GO) build -modfile=tools/go.mod -o bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@for os in linux darwin windows; do echo "lint $$os"; GOOS=$$os bin/golangci-lint run ./... || exit 1; done
 
 vuln: ## known vulnerabilities in what is linked; needs the network
 	$(TOOL) govulncheck ./...
