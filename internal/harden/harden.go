@@ -7,13 +7,6 @@ package harden
 // could not be done; the process is as safe as it was then.
 func Process() error { return process() }
 
-// What the agent can't do with less of: a state file, a store and an audit log
-// have room below this size, in bytes, and some clients among these files.
-const (
-	minFileSize = 64 << 20
-	minFiles    = 256
-)
-
 // Limits lifts the soft limits (getrlimit(2)) that the process was started
 // under to the hard ones: the shell that happened to start it set them for
 // itself. It returns an error if what is left is too little to serve with.

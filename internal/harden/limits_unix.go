@@ -8,6 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// What the agent can't do with less of: a state file, a store and an audit log
+// have room below this size, in bytes, and some clients among these files.
+const (
+	minFileSize = 64 << 20
+	minFiles    = 256
+)
+
 func limits() error {
 	// RLIMIT_NOFILE is raised by the Go runtime, and put back for children.
 	for _, which := range []int{unix.RLIMIT_FSIZE, unix.RLIMIT_CPU, unix.RLIMIT_AS, unix.RLIMIT_DATA} {
