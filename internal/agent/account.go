@@ -135,6 +135,15 @@ func (s *slot) receive(e *entry, replace bool, now Instant) (*entry, error) {
 	return e, nil
 }
 
+// pardon forgets a permanent refusal.
+func (acct *account) pardon() {
+	acct.mu.Lock()
+	defer acct.mu.Unlock()
+	if acct.trouble != nil && acct.trouble.permanent() {
+		acct.trouble, acct.passcode, acct.lastError = nil, false, nil
+	}
+}
+
 // wipe drops every token. The caller holds the turn.
 func (acct *account) wipe() {
 	acct.mu.Lock()

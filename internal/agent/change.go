@@ -41,6 +41,9 @@ func (a *Agent) lock(ctx context.Context, names ...string) (unlock func(), bad *
 // alter runs a change of a profile while no other change of it, or of what
 // else is named, is under way.
 func (a *Agent) alter(ctx context.Context, name string, also []string, f func(Record) error) error {
+	if _, bad := a.state.refresh(); bad != nil {
+		return bad
+	}
 	rec, bad := a.find(name)
 	if bad != nil {
 		return bad
@@ -61,13 +64,23 @@ func (a *Agent) alter(ctx context.Context, name string, also []string, f func(Re
 	return nil
 }
 
-// holding runs f while no exchange of the account is under way. If f puts
-// another account in its place, none ever will be.
-func (a *Agent) holding(ctx context.Context, acct *account, f func() error) error {
+// holding runs f while no exchange of the profile's secret is under way, in
+// this agent or in another one, and the secret that counts is in its store. If
+// f puts another account in the place of the profile's, none ever will be.
+func (a *Agent) holding(ctx context.Context, rec Record, f func() error) error {
+	acct := rec.account
 	if take(ctx, acct.turn) != nil {
 		return errorf(ipc.CodeBusy, "try again", "an exchange for profile %s is under way", acct.name)
 	}
 	defer func() { acct.turn <- struct{}{} }()
+	release, err := a.exclusive(ctx, rec)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := a.saveNow(rec); err != nil {
+		return err
+	}
 	return f()
 }
 

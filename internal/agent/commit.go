@@ -16,7 +16,7 @@ func (a *Agent) commit(ctx context.Context, old, rec Record, cred provider.Crede
 	if old.account == nil {
 		return a.replace(ctx, old, rec, cred, req, v)
 	}
-	err = a.holding(ctx, old.account, func() error {
+	err = a.holding(ctx, old, func() error {
 		rec.account.inherit(old.account)
 		undo, err = a.replace(ctx, old, rec, cred, req, v)
 		if err == nil {

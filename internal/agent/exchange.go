@@ -64,7 +64,9 @@ func (a *Agent) exchange(ctx context.Context, rec Record, cred provider.Credenti
 	rec.account.mu.Unlock()
 	if refused && !trial && !cred.Previous.IsZero() {
 		// The secret never worked, so the one before it may still.
-		if older, _, olderErr := a.tryExchange(ctx, rec, cred, cred.Previous, up); olderErr == nil {
+		older, olderCutOff, olderErr := a.tryExchange(ctx, rec, cred, cred.Previous, up)
+		cutOff = cutOff || olderCutOff
+		if olderErr == nil {
 			e, err, refused = older, nil, false
 		}
 	}
@@ -123,7 +125,7 @@ func (a *Agent) tryExchange(ctx context.Context, rec Record, cred provider.Crede
 			return e, nil
 		}
 		e, ok := provider.AsError(err)
-		cutOff = cutOff || !ok || e.Status == 0 || e.Status >= 500 || e.Status < 300
+		cutOff = cutOff || !ok || !e.NotSent && (e.Status < 300 || e.Status >= 500)
 		switch {
 		case !ok || e.Class != provider.Transient:
 			return nil, backoff.Permanent(err)

@@ -123,6 +123,13 @@ func (a *Agent) exchangeStored(ctx context.Context, rec Record, p provider.Promp
 		return nil, err
 	}
 	defer release()
+	// While this waited, another agent may have replaced or renamed it.
+	if _, bad := a.state.refresh(); bad != nil {
+		return nil, bad
+	}
+	if now, bad := a.state.get(rec.account.name); bad != nil || now.account != rec.account {
+		return nil, errAgain
+	}
 	if err := a.saveNow(rec); err != nil {
 		return nil, err
 	}

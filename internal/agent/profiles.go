@@ -82,9 +82,11 @@ func (a *Agent) Remove(ctx context.Context, name string, interactive bool) error
 func (a *Agent) discard(ctx context.Context, name string, interactive bool, change func(*contents, string)) error {
 	return a.alter(ctx, name, nil, func(rec Record) error {
 		acct := rec.account
-		acct.stop()
-		defer acct.on() // it is still the profile's if this fails
-		return a.holding(ctx, acct, func() error {
+		if !a.rotates(rec.Provider) { // the answer may hold the only secret that counts
+			acct.stop()
+			defer acct.on() // it is still the profile's if this fails
+		}
+		return a.holding(ctx, rec, func() error {
 			acct.wipe()
 			if store := a.Stores[rec.Store]; store != nil && !rec.LoggedOut {
 				err := store.Delete(ctx, acct.name, provider.Prompt(interactive))
@@ -127,7 +129,7 @@ func (a *Agent) Rename(ctx context.Context, from, to string, interactive bool) e
 		if rec.account.name == to {
 			return nil
 		}
-		return a.holding(ctx, rec.account, func() error { return a.rename(ctx, rec, to, provider.Prompt(interactive)) })
+		return a.holding(ctx, rec, func() error { return a.rename(ctx, rec, to, provider.Prompt(interactive)) })
 	})
 }
 

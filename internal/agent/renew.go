@@ -43,7 +43,7 @@ func (a *Agent) renewDue() time.Duration {
 	now := a.Clock.Now()
 	next := tick
 	spread := a.awake(now)
-	c, bad := a.state.load()
+	c, bad := a.state.refresh() // another agent may have changed it
 	if bad != nil {
 		return next
 	}

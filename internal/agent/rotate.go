@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/cspctl/cspctl/internal/ipc"
@@ -99,7 +100,7 @@ func (a *Agent) saveLater(rec Record) {
 			if take(context.Background(), acct.turn) != nil {
 				return
 			}
-			done := a.saveNow(rec) == nil
+			done := a.saveAlone(rec) == nil
 			acct.turn <- struct{}{}
 			if done {
 				a.rouse()
@@ -109,8 +110,20 @@ func (a *Agent) saveLater(rec Record) {
 	})
 }
 
-// saveNow stores the secret that is in memory alone, if there is one. The
-// caller holds the account's turn.
+// saveAlone is saveNow while no other agent exchanges the secret.
+func (a *Agent) saveAlone(rec Record) error {
+	release, err := a.exclusive(context.Background(), rec)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return a.saveNow(rec)
+}
+
+// saveNow stores the secret that is in memory alone, if there is one, and if
+// the store still holds the one that it replaces: somebody may have logged in
+// anew through another agent. The caller holds the account's turn, and keeps
+// other agents out.
 func (a *Agent) saveNow(rec Record) error {
 	acct := rec.account
 	acct.mu.Lock()
@@ -119,9 +132,18 @@ func (a *Agent) saveNow(rec Record) error {
 	if unsaved == nil {
 		return nil
 	}
-	now, bad := a.state.get(acct.name)
-	if bad == nil && now.account != acct || bad != nil && bad.Code == ipc.CodeNoSuchProfile {
-		return nil // it was logged in anew, or removed
+	ctx, cancel := context.WithTimeout(context.Background(), keepTime)
+	defer cancel()
+	stored, err := a.Stores[rec.Store].Get(ctx, acct.name, provider.NoPrompt)
+	switch {
+	case errors.Is(err, provider.ErrNoSecret), err == nil && !stored.Secret.Equal(unsaved.Previous):
+		a.Log.Warn("a secret that could not be stored is of no use any more: another one has taken its place", "profile", acct.name, "store", rec.Store)
+		acct.mu.Lock()
+		acct.unsaved = nil
+		acct.mu.Unlock()
+		return nil
+	case err != nil:
+		return &storeFailure{err}
 	}
 	if err := a.put(a.ctx, rec, *unsaved); err != nil {
 		return &storeFailure{err}
@@ -210,7 +232,7 @@ func (a *Agent) loginRotating(ctx context.Context, old, rec Record, cred provide
 		// The secret that counts is in memory, and is going to be stored.
 		return ipc.LoginResult{}, wireError(err, name)
 	}
-	if takeErr := a.holding(context.WithoutCancel(ctx), rec.account, func() error { undo(); return nil }); takeErr != nil {
+	if takeErr := a.holding(context.WithoutCancel(ctx), rec, func() error { undo(); return nil }); takeErr != nil {
 		return ipc.LoginResult{}, takeErr
 	}
 	return ipc.LoginResult{}, loginError(err, name)

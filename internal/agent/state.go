@@ -151,6 +151,9 @@ func (s *state) read() (*contents, *ipc.Error) {
 	for name, r := range c.Profiles {
 		if was := now.profile(name); was != nil && was.sameLogin(r) {
 			r.account = was.account
+			if was.Refusal != nil && r.Refusal == nil {
+				r.account.pardon() // another agent found the secret to be good
+			}
 		} else {
 			r.account = newAccount(name, r.Refusal, s.clock.Now())
 		}

@@ -50,6 +50,10 @@ type Error struct {
 	Message string // one line, lower case, says what happened
 	Hint    string // one line: what to do; may be empty
 
+	// NotSent: no byte of the request left this machine for the server, so that
+	// the server can't have acted on it.
+	NotSent bool
+
 	// RequestID is the server's name for the call, for its support; may be empty.
 	RequestID string
 	// RetryAfter is how long the server asked to be left alone; 0 if it did not.

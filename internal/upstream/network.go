@@ -18,6 +18,7 @@ import (
 // back, and certificates are replaced, without a change to the profile.
 func (p *pool) unreachable(req *http.Request, err error, clean Cleaner) *provider.Error {
 	e := Fail(provider.Transient, "", "", err)
+	e.NotSent = notSent(err)
 	host := req.URL.Host
 	if p.proxyTrouble(e, req, err, clean) || tlsTrouble(e, host, err) {
 		return e
@@ -41,6 +42,16 @@ func (p *pool) unreachable(req *http.Request, err error, clean Cleaner) *provide
 		e.Hint = "check the network connection, and whether a VPN or proxy is needed"
 	}
 	return e
+}
+
+// notSent reports whether the call failed before its request was sent: at the
+// name, the connection, the proxy or the certificate.
+func notSent(err error) bool {
+	op, isOp := errors.AsType[*net.OpError](err)
+	_, isDNS := errors.AsType[*net.DNSError](err)
+	_, isProxy := errors.AsType[*errProxyRefused](err)
+	_, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
+	return isOp && op.Op == "dial" || isDNS || isProxy || isCertificate
 }
 
 // proxyTrouble reports whether the proxy is to blame.
