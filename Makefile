@@ -8,7 +8,7 @@ LDFLAGS = -s -w -X github.com/cspctl/cspctl/internal/ipc.Version=$(VERSION)
 TOOL = $(GO) tool -modfile=tools/go.mod
 # The race detector needs a C compiler on most systems.
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
-DEBIAN = age gnome-keyring libsecret-tools dbus curl zsh fish oidc-agent-cli openssh-client
+DEBIAN = gnome-keyring libsecret-tools dbus curl zsh fish oidc-agent-cli openssh-client
 
 .PHONY: build demo test test-long bench lint vuln vet deps clean help
 
@@ -21,7 +21,7 @@ demo: build ## a real exchanged token, from nothing
 test: ## the whole suite; installs what it needs only as root
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(MAKE) --no-print-directory deps; fi
 	@$(MAKE) --no-print-directory vet
-	CGO_ENABLED=$(if $(RACE),1,0) $(TOOL) gotestsum --format pkgname-and-test-fails --hide-summary=output -- $(RACE) -timeout 12m ./...
+	CGO_ENABLED=$(if $(RACE),1,0) $(TOOL) gotestsum --format pkgname-and-test-fails -- $(RACE) -timeout 12m ./...
 	@if [ -z "$(RACE)" ]; then echo "no C compiler: the race detector was off (Debian: apt-get install gcc)"; fi
 	@if [ "$$(id -u)" != 0 ]; then echo "tests listed as skipped name what they need; all at once: sudo make deps"; fi
 

@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -52,10 +51,7 @@ func TestP8FullDiskAndReadOnlyHome(t *testing.T) {
 			if err := w.startSim([]string{"prod", "lab"}, nil); err != nil {
 				t.Fatal(err)
 			}
-			key := filepath.Join(w.dir, "store.key")
-			if out, err := exec.Command("age-keygen", "-o", key).CombinedOutput(); err != nil {
-				t.Skipf("needs age-keygen (Debian package age): %v %s", err, out)
-			}
+			key := storeKey(t, w.dir)
 			if err := w.startAgent(append(w.env, "CSP_AGENT_STORE_KEY_FILE="+key)); err != nil {
 				t.Fatal(err)
 			}

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -26,15 +25,8 @@ const killings = 260
 // replaced the token and the answer never became durable, says exactly that.
 func TestP10KilledAtAnyMomentOfARotation(t *testing.T) {
 	t.Run("file store", func(t *testing.T) {
-		if _, err := exec.LookPath("age-keygen"); err != nil {
-			t.Skip("needs age-keygen (Debian package age)")
-		}
 		w := newRotation(t, nil)
-		key := filepath.Join(w.dir, "store.key")
-		if out, err := exec.Command("age-keygen", "-o", key).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-		w.env = append(w.env, "CSP_AGENT_STORE_KEY_FILE="+key)
+		w.env = append(w.env, "CSP_AGENT_STORE_KEY_FILE="+storeKey(t, w.dir))
 		w.killOften(t, "file")
 	})
 	t.Run("keychain", func(t *testing.T) {
