@@ -7,11 +7,9 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -212,30 +210,5 @@ func TestWrongUsage(t *testing.T) {
 		if code := run(t.Context(), c.args, &stdout, &stderr); code != c.code || !strings.Contains(stderr.String(), c.want) || stdout.Len() > 0 {
 			t.Errorf("%q: exit code %d, stdout %q, stderr %q", c.args, code, stdout.String(), stderr.String())
 		}
-	}
-}
-
-func TestSIGTERMEndsItCleanly(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("Windows has no SIGTERM")
-	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-print-token", "a")
-	cmd.Env = append(os.Environ(), "CSP_SIM_AS_MAIN=1")
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	in := bufio.NewScanner(stdout)
-	if !in.Scan() || !strings.HasPrefix(in.Text(), "http://") || !in.Scan() || len(in.Text()) != 64 {
-		t.Errorf("got %q", in.Text())
-	}
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
 	}
 }
