@@ -180,7 +180,11 @@ func hung(w *world) error {
 	}()
 	// A fresh token is asked for, so that an exchange hangs in the agent.
 	go func() { _, _ = client(w.socket, 1).Get(tokenURL + "&fresh=1") }()
-	time.Sleep(200 * time.Millisecond)
+	resp, err := http.Get(w.url + "/_sim/wait?timeout=20s&exchanges=2") // the login's, and this
+	if err != nil {
+		return err
+	}
+	_ = resp.Body.Close()
 	var r result
 	if err := r.add(w.socket, 100, 1000); err != nil {
 		return err

@@ -67,30 +67,10 @@ func TestT28BadClients(t *testing.T) {
 			return untilClosed(c)
 		},
 		"sends a header of 1 GB": func(c net.Conn) error {
-			_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: agent\r\nX: ")
-			chunk := bytes.Repeat([]byte("a"), 1<<20)
-			for i := range 1 << 10 {
-				_ = c.SetWriteDeadline(time.Now().Add(20 * time.Second))
-				if _, err := c.Write(chunk); err != nil {
-					return untilClosed(c)
-				} else if i > 64 {
-					return errors.New("the server reads it all")
-				}
-			}
-			return nil
+			return sendGigabyte(c, "GET / HTTP/1.1\r\nHost: agent\r\nX: ", untilClosed)
 		},
 		"sends a body of 1 GB": func(c net.Conn) error {
-			_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: agent\r\nContent-Length: 1073741824\r\n\r\n")
-			chunk := bytes.Repeat([]byte("a"), 1<<20)
-			for i := range 1 << 10 {
-				_ = c.SetWriteDeadline(time.Now().Add(20 * time.Second))
-				if _, err := c.Write(chunk); err != nil {
-					return untilClosed(c)
-				} else if i > 64 {
-					return errors.New("the server reads it all")
-				}
-			}
-			return nil
+			return sendGigabyte(c, "POST / HTTP/1.1\r\nHost: agent\r\nContent-Length: 1073741824\r\n\r\n", untilClosed)
 		},
 		"sends garbage": func(c net.Conn) error {
 			_, _ = c.Write([]byte{0, 1, 2, 0xff, '\r', '\n', '\r', '\n'})
@@ -251,4 +231,21 @@ func TestBusyUserIsRefused(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Errorf("the place stays taken: %v", err)
+}
+
+// sendGigabyte sends up to a gigabyte after the beginning of a request, and
+// fails if the server goes on reading. Once it no longer does, the connection
+// is left to untilClosed.
+func sendGigabyte(c net.Conn, beginning string, untilClosed func(net.Conn) error) error {
+	_, _ = io.WriteString(c, beginning)
+	chunk := bytes.Repeat([]byte("a"), 1<<20)
+	for i := range 1 << 10 {
+		_ = c.SetWriteDeadline(time.Now().Add(20 * time.Second))
+		if _, err := c.Write(chunk); err != nil {
+			return untilClosed(c)
+		} else if i > 64 {
+			return errors.New("the server reads it all")
+		}
+	}
+	return nil
 }
