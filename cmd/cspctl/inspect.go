@@ -58,7 +58,11 @@ func inspectSheet(in *ipc.Inspection, now time.Time, s term.Style) string {
 	t.add("provider", in.Provider)
 	format := in.Format
 	if in.Algorithm != "" {
-		format += ", signed by " + in.Algorithm
+		if in.Algorithm == "none" {
+			format += ", not signed"
+		} else {
+			format += ", signed by " + in.Algorithm
+		}
 	}
 	t.add("format", format)
 	t.add("key id", in.KeyID)

@@ -179,8 +179,8 @@ func (m members) list(name string) []string {
 // clean makes text from elsewhere fit for one line.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return '?'
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
+			return '?' // also what turns the direction of a line
 		}
 		return r
 	}, s)
