@@ -65,8 +65,8 @@ func (a *Agent) alter(ctx context.Context, name string, also []string, f func(Re
 }
 
 // holding runs f while no exchange of the profile's secret is under way, in
-// this agent or in another one, and the secret that counts is in its store. If
-// f puts another account in the place of the profile's, none ever will be.
+// this agent or in another one. If f puts another account in the place of the
+// profile's, none ever will be.
 func (a *Agent) holding(ctx context.Context, rec Record, f func() error) error {
 	acct := rec.account
 	if take(ctx, acct.turn) != nil {
@@ -78,9 +78,6 @@ func (a *Agent) holding(ctx context.Context, rec Record, f func() error) error {
 		return err
 	}
 	defer release()
-	if err := a.saveNow(rec); err != nil {
-		return err
-	}
 	return f()
 }
 

@@ -17,6 +17,9 @@ func (a *Agent) commit(ctx context.Context, old, rec Record, cred provider.Crede
 		return a.replace(ctx, old, rec, cred, req, v)
 	}
 	err = a.holding(ctx, old, func() error {
+		if err := a.saveNow(old); err != nil {
+			return err // it must be there to be put back
+		}
 		rec.account.inherit(old.account)
 		undo, err = a.replace(ctx, old, rec, cred, req, v)
 		if err == nil {

@@ -86,6 +86,7 @@ func (a *Agent) discard(ctx context.Context, name string, interactive bool, chan
 			acct.stop()
 			defer acct.on() // it is still the profile's if this fails
 		}
+		defer acct.wipe() // also where another agent keeps this one from the rest
 		return a.holding(ctx, rec, func() error {
 			acct.wipe()
 			if store := a.Stores[rec.Store]; store != nil && !rec.LoggedOut {
@@ -129,7 +130,12 @@ func (a *Agent) Rename(ctx context.Context, from, to string, interactive bool) e
 		if rec.account.name == to {
 			return nil
 		}
-		return a.holding(ctx, rec, func() error { return a.rename(ctx, rec, to, provider.Prompt(interactive)) })
+		return a.holding(ctx, rec, func() error {
+			if err := a.saveNow(rec); err != nil {
+				return err // it must be there to be moved
+			}
+			return a.rename(ctx, rec, to, provider.Prompt(interactive))
+		})
 	})
 }
 

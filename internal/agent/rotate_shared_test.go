@@ -62,6 +62,30 @@ func TestP10ALateSaveUndoesNoLogin(t *testing.T) {
 	})
 }
 
+// A logout that can't reach the store still takes the tokens out of the cache,
+// and one that can needs no room for the secret that it forgets.
+func TestLogoutWithASecretInMemory(t *testing.T) {
+	inRotation(t, func(t *testing.T, w *world) {
+		w.unsave()
+		w.file.set(func(s *store) { s.putErr, s.delErr = errFull, errFull })
+		if err := w.Logout(t.Context(), "prod", false); err == nil {
+			t.Fatal("no error")
+		}
+		if tok, err := w.token(""); err == nil {
+			t.Errorf("%q is still served", tok)
+		}
+		w.file.set(func(s *store) { s.delErr = nil })
+		if err := w.Logout(t.Context(), "prod", false); err != nil {
+			t.Fatal(err)
+		}
+		w.file.set(func(s *store) { s.putErr = nil })
+		time.Sleep(5 * time.Minute)
+		if got := w.file.secret("prod"); got != "" {
+			t.Errorf("the secret came back: %q", got)
+		}
+	})
+}
+
 // A server that was never reached can't have replaced anything.
 func TestP10ARequestThatWasNeverSentIsNotCalledLost(t *testing.T) {
 	inRotation(t, func(t *testing.T, w *world) {
