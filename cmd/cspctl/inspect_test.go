@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/term"
 )
 
 func anInspection() ipc.Inspection {
@@ -70,6 +71,13 @@ func TestInspectSignatures(t *testing.T) {
 				t.Errorf("%s as %s: stderr %q", c.status, form, r.stderr)
 			}
 		}
+	}
+}
+
+func TestInspectTokenWithoutSignature(t *testing.T) {
+	in := ipc.Inspection{Profile: "prod", Provider: "csp", Format: ipc.FormatJWT, Algorithm: "none"}
+	if got := inspectSheet(&in, noon, term.Style{}); !strings.Contains(got, "not signed") || strings.Contains(got, "signed by") {
+		t.Errorf("got %s", got)
 	}
 }
 

@@ -54,7 +54,7 @@ func (w *world) inspect() ipc.Inspection {
 func TestInspectTellsWhatIsInside(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.gives(`{"sub":"example.com:1","iss":"https://gaz.example","azp":"client","domain":"example.com","context":"ctx","context_name":"org-1",
-			"username":"jo","acct":"jo@example.com","aud":["a","b"],"perms":["csp:org_owner","external/vmc/op",7,"x\u001b[2J"],"group_names":["g"],
+			"username":"jo","acct":"jo@example.com","aud":["a","b"],"perms":["csp:org_owner","external/vmc/op",7,"x\u001b[2J\u202e"],"group_names":["g"],
 			"scope":"openid email","iat":1767225600,"exp":1767227400}`)
 		w.server.set(func(s *server) { s.keys = func(provider.Credential) ([]byte, error) { return []byte("good"), nil } })
 		in := w.inspect()
@@ -62,7 +62,7 @@ func TestInspectTellsWhatIsInside(t *testing.T) {
 			Profile: "prod", Provider: "csp", Format: ipc.FormatJWT,
 			Issuer: "https://gaz.example", Subject: "example.com:1", Username: "jo", Acct: "jo@example.com", Domain: "example.com", Org: "org-1",
 			ClientID: "client", Audience: []string{"a", "b"}, Scope: []string{"openid", "email"}, Groups: []string{"g"},
-			Permissions: []string{"csp:org_owner", "external/vmc/op", "x?[2J"},
+			Permissions: []string{"csp:org_owner", "external/vmc/op", "x?[2J?"},
 			IssuedAt:    time.Unix(1767225600, 0).UTC(), ExpiresAt: time.Unix(1767227400, 0).UTC(),
 			ServedUntil: in.ServedUntil, Remaining: in.Remaining, ClockSkew: in.ClockSkew,
 			Signature: ipc.Signature{Status: ipc.SignatureValid},
