@@ -26,7 +26,10 @@ var completions = [][2]string{
 func shellOrSkip(t *testing.T, name string) *fakeAgent {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
-		t.Skipf("%s is not installed (Debian: apt-get install %s)", name, name)
+		if name == "pwsh" {
+			t.Skip("needs pwsh (PowerShell, which Debian does not package)")
+		}
+		t.Skipf("needs %s (Debian package %s)", name, name)
 	}
 	f := newAgent(t)
 	f.profiles("prod", "ci")
