@@ -49,6 +49,7 @@ type account struct {
 	lastExchange Instant // when it was sent
 	exchanges    int64
 	hits         int64
+	misses       int64
 }
 
 // slot is one cached token with what is under way for it.
@@ -175,12 +176,13 @@ func (acct *account) on() {
 // inherit takes over what people count from the account that was there before.
 func (acct *account) inherit(old *account) {
 	old.mu.Lock()
-	exchanges, hits, last := old.exchanges, old.hits, old.lastExchange
+	exchanges, hits, misses, last := old.exchanges, old.hits, old.misses, old.lastExchange
 	old.mu.Unlock()
 	acct.mu.Lock()
 	defer acct.mu.Unlock()
 	acct.exchanges += exchanges
 	acct.hits += hits
+	acct.misses += misses
 	if acct.lastExchange == (Instant{}) {
 		acct.lastExchange = last
 	}

@@ -65,7 +65,7 @@ type StateFile interface {
 }
 
 // Options are the parts that an Agent is made of. All are needed, but for
-// Exclusive, Verify, DefaultStore and Log.
+// Exclusive, Verify, Publish, DefaultStore and Log.
 type Options struct {
 	Providers map[string]Provider // by their name in package provider
 	Stores    map[string]Store    // by their kind in package provider
@@ -81,6 +81,9 @@ type Options struct {
 	// signature is wrong, and another error where it can't tell. Nil: no
 	// signature is checked.
 	Verify func(token string, keys []byte) error
+
+	// Publish is told of every event. It must not wait. Nil: nobody is told.
+	Publish func(ipc.Event)
 
 	// DefaultStore is the kind that a login uses which names none:
 	// provider.Keychain if empty.
@@ -118,6 +121,9 @@ func New(o Options) (*Agent, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Publish == nil {
+		o.Publish = func(ipc.Event) {}
 	}
 	a := &Agent{
 		Options: o,

@@ -165,4 +165,5 @@ func (r *Record) learn(d provider.Details, at time.Time) {
 	r.TokenName = d.TokenName
 	r.Username = firstOf(d.Username, d.Acct, d.UserID)
 	r.Expiry, r.CheckedAt, r.Deactivated = &d.Expiry, at, d.Deactivated
+	r.CreatedAt = d.CreatedAt
 }

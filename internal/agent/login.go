@@ -103,7 +103,7 @@ func (a *Agent) prepare(old Record, req ipc.LoginRequest) (Record, provider.Cred
 	rec.LoggedIn, rec.LoggedOut, rec.Refusal = a.Clock.Now().Wall.UTC().Truncate(time.Second), false, nil
 	rec.Underway, rec.Pending = time.Time{}, false
 	rec.TokenName, rec.Username, rec.Expiry, rec.CheckedAt = "", "", nil, time.Time{}
-	rec.Deactivated = false
+	rec.Deactivated, rec.CreatedAt = false, time.Time{}
 	for _, f := range []struct {
 		to    *string
 		asked string

@@ -39,13 +39,13 @@ func (r Record) profile(def string) ipc.Profile {
 		Name: r.account.name, Default: r.account.name == def, Provider: r.Provider, Server: r.Origin, Org: r.Org,
 		ClientID: r.ClientID, User: r.User, Store: r.Store, Scope: r.Scope,
 		CASHA256: r.binding().CASHA256, TokenName: r.TokenName, Username: r.Username,
-		LoggedOut: r.LoggedOut,
+		LoggedOut: r.LoggedOut, RenewURL: provider.TokenPage(r.Provider, r.Origin, r.Org),
 	}
 	if !r.LoggedOut {
 		p.LoggedIn = r.LoggedIn
 	}
 	if r.Expiry != nil && r.Expiry.Known {
-		p.APIToken = &ipc.Expiry{Never: r.Expiry.Never, CheckedAt: r.CheckedAt}
+		p.APIToken = &ipc.Expiry{Never: r.Expiry.Never, CheckedAt: r.CheckedAt, CreatedAt: r.CreatedAt}
 		if !r.Expiry.Never {
 			p.APIToken.ExpiresAt = &r.Expiry.At
 		}

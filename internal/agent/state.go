@@ -35,6 +35,7 @@ type Record struct {
 	Username  string           `json:"username,omitempty"`
 	Expiry    *provider.Expiry `json:"expiry,omitempty"` // the last known one: it can't be asked for after it
 	CheckedAt time.Time        `json:"checked_at,omitzero"`
+	CreatedAt time.Time        `json:"created_at,omitzero"` // the secret, by its server
 
 	Deactivated bool `json:"deactivated,omitempty"` // so said the server at CheckedAt
 

@@ -61,6 +61,7 @@ func (rec Record) status(def string, now Instant) ipc.ProfileStatus {
 		LastError: acct.lastError,
 		Exchanges: acct.exchanges,
 		Hits:      acct.hits,
+		Misses:    acct.misses,
 	}
 	if acct.exchanges > 0 {
 		p.LastExchange = wallTime(acct.lastExchange.Wall)

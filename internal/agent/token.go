@@ -93,6 +93,7 @@ func (a *Agent) tokenFor(ctx context.Context, rec Record, req ipc.TokenRequest, 
 		acct.mu.Unlock()
 		return e.token(rec, q, now)
 	}
+	acct.misses++
 	f, err := a.board(acct, s, up, req, now, q)
 	acct.mu.Unlock()
 	if err != nil {

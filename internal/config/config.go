@@ -42,6 +42,11 @@ type Settings struct {
 	// LogLevel is debug, info (the default), warn or error.
 	LogLevel string `toml:"log_level"`
 
+	Expiry   Expiry             `toml:"expiry"`
+	Hook     Hook               `toml:"hook"`
+	Profiles map[string]Profile `toml:"profiles"`
+	Sockets  []Socket           `toml:"sockets"`
+
 	ca []byte
 }
 
@@ -117,19 +122,33 @@ func parse(path string, b []byte) (Settings, error) {
 			return Settings{}, &Error{path, lineOf(b, "https_proxy"), "https_proxy is a URL like http://proxy.example:3128"}
 		}
 	}
+	if key, text := s.checkWarnings(); text != "" {
+		return Settings{}, &Error{path, lineOf(b, key), text}
+	}
 	return s, nil
 }
 
-// lineOf finds the line of a top-level key, for values that decode and yet
-// mean nothing.
+// lineOf finds the line of a key, written with the tables around it, for values
+// that decode and yet mean nothing; of its table, if it is written otherwise.
 func lineOf(b []byte, key string) int {
+	table, found := "", 0
 	for i, line := range strings.Split(string(b), "\n") {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "[") {
+			if at := strings.IndexByte(line, ']'); at > 0 {
+				table = strings.Trim(line[:at], "[] ") + "."
+			}
+			if found == 0 && (strings.HasPrefix(key+".", table) || strings.HasPrefix(table, key+".")) {
+				found = i + 1
+			}
+			continue
+		}
 		name, _, ok := strings.Cut(line, "=")
-		if ok && strings.Trim(strings.TrimSpace(name), `"'`) == key {
+		if ok && table+strings.Trim(strings.TrimSpace(name), `"'`) == key {
 			return i + 1
 		}
 	}
-	return 0
+	return found
 }
 
 func (s Settings) level() (slog.Level, error) {

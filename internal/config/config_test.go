@@ -2,10 +2,13 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/cspctl/cspctl/internal/config"
 )
@@ -31,11 +34,22 @@ func TestATypoIsAnErrorWithItsLine(t *testing.T) {
 		{"no such level", "log_level = \"loud\"", 1},
 		{"no URL", "https_proxy = \"proxy\"", 1},
 		{"CA missing", "\nca_file = \"/nonexistent/ca.pem\"", 2},
+		{"no such event", "[hook]\ncommand = [\"/bin/true\"]\nevents = [\"wedding\"]\n", 3},
+		{"relative hook", "[hook]\ncommand = [\"true\"]\n", 2},
+		{"hook without a command", "\n[hook]\ntimeout = \"5s\"\n", 2},
+		{"hook's time without a unit", "[hook]\ncommand = [\"/bin/true\"]\ntimeout = 30\n", 0},
+		{"hook's time too long", "[hook]\ncommand = [\"/bin/true\"]\ntimeout = \"1d\"\n", 3},
+		{"stages in words", "[expiry]\nstages = [\"30d\",\n \"soon\"]\n", 3},
+		{"a stage twice", "[profiles.ci.expiry]\nstages = [\"1d\", \"24h\"]\n", 2},
+		{"a name no profile has", "[profiles.\"a b\".expiry]\ndesktop = false\n", 1},
+		{"no such role", "[[sockets]]\npath = \"/run/x\"\nrole = \"king\"\n", 3},
+		{"a mode in decimal", "[[sockets]]\npath = \"/run/x\"\nrole = \"observe\"\nuids = [1]\nmode = 660\n", 0},
+		{"a socket for nobody", "[[sockets]]\npath = \"/run/x\"\nrole = \"observe\"\n", 1},
 		{"twice", "store = \"file\"\nstore = \"file\"\n", 2},
 	} {
 		_, err := config.Load(write(t, c.text))
 		e, ok := errors.AsType[*config.Error](err)
-		if !ok || e.Line != c.line {
+		if !ok || e.Line != c.line { // go-toml knows no line for a number where a text belongs
 			t.Errorf("%s: got %v", c.name, err)
 		}
 	}
@@ -86,4 +100,32 @@ func FuzzLoad(f *testing.F) {
 			t.Error("an error without words")
 		}
 	})
+}
+
+func TestWarningsAreSetForAllAndForOneProfile(t *testing.T) {
+	s, err := config.Load(write(t, `
+[expiry]
+stages = ["12h", "10d"]
+
+[profiles.ci.expiry]
+stages = ["2d"]
+desktop = false
+
+[hook]
+command = ["/usr/local/bin/page", "ops"]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for profile, want := range map[string]string{"prod": "10d 12h expired true", "ci": "2d expired false"} {
+		if got := fmt.Sprintln(strings.Join(s.Stages(profile).Names(), " "), s.Desktop(profile)); got != want+"\n" {
+			t.Errorf("%s: got %s, want %s", profile, got, want)
+		}
+	}
+	if got := strings.Join(config.Settings{}.Stages("prod").Names(), " "); got != "30d 14d 7d 3d 1d 1h expired" || !(config.Settings{}).Desktop("prod") {
+		t.Errorf("without settings: %s", got)
+	}
+	if s.Hook.Timeout.Duration != 30*time.Second || len(s.Hook.Events) != 2 {
+		t.Errorf("%+v", s.Hook)
+	}
 }

@@ -129,6 +129,7 @@ type Profile struct {
 	TokenName string    `json:"token_name,omitempty"` // as the console shows it
 	Username  string    `json:"username,omitempty"`   // whose API token it is
 	APIToken  *Expiry   `json:"api_token,omitempty"`  // nil: the system tells nothing
+	RenewURL  string    `json:"renew_url,omitempty"`  // the page where a new secret is made
 }
 
 // Expiry is what is known of the end of an API token.
@@ -136,7 +137,8 @@ type Expiry struct {
 	// ExpiresAt is missing if the token never expires, or if nothing is known.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	Never     bool       `json:"never"`
-	CheckedAt time.Time  `json:"checked_at"` // when the server said so
+	CheckedAt time.Time  `json:"checked_at"`          // when the server said so
+	CreatedAt time.Time  `json:"created_at,omitzero"` // when the token was made; missing if not known
 }
 
 // Profiles answers GET /v1/profiles.
@@ -201,6 +203,7 @@ type ProfileStatus struct {
 	RetryAt      *time.Time   `json:"retry_at,omitempty"`   // no exchange before this
 	Exchanges    int64        `json:"exchanges"`            // since the agent started
 	Hits         int64        `json:"cache_hits"`
+	Misses       int64        `json:"cache_misses"` // calls that needed an exchange, or were refused one
 }
 
 // TokenStatus is the life of a cached access token.

@@ -120,8 +120,25 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request, r route) {
 			return
 		}
 	}
-	s.writeJSON(w, http.StatusOK, v)
+	switch v := v.(type) {
+	case text:
+		s.write(w, http.StatusOK, v.contentType, v.body)
+	case stream:
+		v(w)
+	default:
+		s.writeJSON(w, http.StatusOK, v)
+	}
 }
+
+// text is the answer of a handler that is no JSON.
+type text struct {
+	contentType string
+	body        []byte
+}
+
+// stream is the answer of a handler that has no end: it writes until the
+// client is gone or the agent ends.
+type stream func(http.ResponseWriter)
 
 func tokenHeaders(h http.Header, t ipc.Token) {
 	h.Set(ipc.HeaderProfile, t.Profile)

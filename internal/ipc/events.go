@@ -1,0 +1,58 @@
+package ipc
+
+import "time"
+
+// The types of an Event.
+const (
+	EventWarning  = "warning"  // the API token of a profile ends soon, or is dead
+	EventCleared  = "cleared"  // what was warned of no longer holds, as after a login
+	EventExchange = "exchange" // an access token was asked for upstream
+	EventLogin    = "login"
+	EventLogout   = "logout" // or the profile was removed
+	EventLost     = "lost"   // this reader was too slow: events are missing here
+)
+
+// EventSchema is the version of the JSON of an Event. Fields may be added
+// within a version.
+const EventSchema = 1
+
+// The stages of a warning that are no time before the end. Others are such a
+// time, as FormatDuration writes it.
+const (
+	StageExpired     = "expired"
+	StageDeactivated = "deactivated" // by its owner, in the console
+	StageRefused     = "refused"     // by the server, for good: revoked, regenerated
+)
+
+// Event is something that happened. It is a line of GET /v1/events and what a
+// hook is given; no secret and no token is ever part of it.
+type Event struct {
+	Schema  int       `json:"schema"` // EventSchema
+	Type    string    `json:"type"`
+	Time    time.Time `json:"time"`
+	Profile string    `json:"profile,omitempty"`
+
+	Provider string `json:"provider,omitempty"`
+	Server   string `json:"server,omitempty"`
+	Org      string `json:"org,omitempty"`
+
+	// Of EventWarning.
+	Stage     string    `json:"stage,omitempty"`       // 30d ... 1h, or a constant above
+	Message   string    `json:"message,omitempty"`     // one line for a person; of a failed exchange, too
+	TokenName string    `json:"token_name,omitempty"`  // as the console shows it
+	ExpiresAt time.Time `json:"expires_at,omitzero"`   // of the API token; of the access token in an exchange
+	RenewURL  string    `json:"renew_url,omitempty"`   // the page where a new one is made
+	RenewWith string    `json:"renew_with,omitempty"`  // the command that takes it
+	Outcome   string    `json:"outcome,omitempty"`     // of EventExchange: granted, refused, failed or store
+	Code      Code      `json:"code,omitempty"`        // of a failed exchange
+	Ahead     bool      `json:"ahead,omitempty"`       // of an exchange that nobody waited for
+	Lost      int       `json:"lost_events,omitempty"` // of EventLost: how many
+}
+
+// The outcomes of an exchange.
+const (
+	OutcomeGranted = "granted"
+	OutcomeRefused = "refused" // by the server, for good or for now
+	OutcomeFailed  = "failed"  // the server could not be reached, or is failing
+	OutcomeStore   = "store"   // the secret could not be read, or its replacement not be stored
+)
