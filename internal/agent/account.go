@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/cspctl/cspctl/internal/agent/expiry"
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/provider"
 	"github.com/cspctl/cspctl/internal/secret"
@@ -43,6 +44,7 @@ type account struct {
 	// the last one met with. Neither says anything about exchanges.
 	asking *inquiry
 	hushed *trouble
+	shell  expiry.Told // what was told on a terminal last; the state may lag behind
 
 	// The rest is for people who look at the status.
 	lastError    *ipc.Error

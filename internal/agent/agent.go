@@ -24,6 +24,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cspctl/cspctl/internal/agent/expiry"
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/provider"
 	"github.com/cspctl/cspctl/internal/secret"
@@ -65,7 +66,7 @@ type StateFile interface {
 }
 
 // Options are the parts that an Agent is made of. All are needed, but for
-// Exclusive, Verify, Publish, DefaultStore and Log.
+// Exclusive, Verify, Publish, Stages, DefaultStore and Log.
 type Options struct {
 	Providers map[string]Provider // by their name in package provider
 	Stores    map[string]Store    // by their kind in package provider
@@ -84,6 +85,10 @@ type Options struct {
 
 	// Publish is told of every event. It must not wait. Nil: nobody is told.
 	Publish func(ipc.Event)
+
+	// Stages are the stages of warning for a profile, by the settings. Nil:
+	// expiry.Default.
+	Stages func(profile string) expiry.Stages
 
 	// DefaultStore is the kind that a login uses which names none:
 	// provider.Keychain if empty.

@@ -31,7 +31,7 @@ func (a *Agent) Expiry(ctx context.Context, names []string) (ipc.ExpiryReport, e
 	now := a.Clock.Now()
 	var awaited []*inquiry
 	for _, rec := range list {
-		if !rec.stale(now.Wall) {
+		if !rec.stale(now.Wall, checkInterval) {
 			continue
 		}
 		if q, err := a.inquire(rec, provider.NoPrompt, true); err == nil && rec.Expiry == nil {
@@ -44,17 +44,19 @@ func (a *Agent) Expiry(ctx context.Context, names []string) (ipc.ExpiryReport, e
 		case <-ctx.Done():
 		}
 	}
-	report := ipc.ExpiryReport{Profiles: []ipc.ProfileExpiry{}}
-	for _, s := range slices.Backward(stages) {
-		report.Stages = append(report.Stages, s.name)
-	}
+	report := ipc.ExpiryReport{Profiles: []ipc.ProfileExpiry{}, Stages: a.stagesOf("").Names()}
 	for _, rec := range list {
 		if len(awaited) > 0 {
 			if now, bad := a.find(rec.account.name); bad == nil {
 				rec = now
 			}
 		}
-		report.Profiles = append(report.Profiles, rec.expiry())
+		e := rec.expiry()
+		if e.Status == ipc.ExpiryKnown {
+			s := rec.subject()
+			e.Stages = a.stagesOf(s.Profile).For(s.Life).Names()
+		}
+		report.Profiles = append(report.Profiles, e)
 	}
 	return report, nil
 }
@@ -89,9 +91,10 @@ func (a *Agent) chosen(names []string) ([]Record, error) {
 	return list, nil
 }
 
-// stale reports whether the server should be asked again about the secret. It
-// can't be about one that has expired.
-func (r Record) stale(now time.Time) bool {
+// stale reports whether the server should be asked again about the secret,
+// since its last answer is as old as that. It can't be about one that has
+// expired.
+func (r Record) stale(now time.Time, old time.Duration) bool {
 	if r.LoggedOut || !provider.TellsDetails(r.Provider) || r.Refusal != nil && r.Refusal.Error.Code == ipc.CodeRefused {
 		return false
 	}
@@ -99,7 +102,7 @@ func (r Record) stale(now time.Time) bool {
 		return false
 	}
 	age := now.Sub(r.CheckedAt)
-	return age >= checkInterval || age < 0 // a clock stepped back is no reason to wait
+	return age >= old || age < 0 // a clock stepped back is no reason to wait
 }
 
 func (r Record) expiry() ipc.ProfileExpiry {
@@ -126,6 +129,9 @@ func (acct *account) refused() bool {
 	acct.mu.Lock()
 	defer acct.mu.Unlock()
 	dead := func(t *trouble) bool { return t != nil && !t.store && t.class == provider.Permanent }
+	if acct.trial { // a login hears of it, and may put back what was there before
+		return false
+	}
 	alive := acct.lastError == nil && dead(acct.hushed) && acct.lastExchange.Boot > acct.hushed.at.Boot
 	return dead(acct.trouble) || dead(acct.hushed) && !alive
 }

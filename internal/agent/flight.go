@@ -105,13 +105,16 @@ func (a *Agent) fly(acct *account, s *slot, f *flight, up provider.Request) (*en
 	}
 	switch cause := context.Cause(ctx); {
 	case err == nil:
+		a.exchanged(rec, e, nil, f.background)
 		return e, nil
 	case errors.Is(cause, errAgain), errors.Is(err, errAgain):
 		return nil, errAgain
 	case cause != nil:
 		return nil, wireError(cause, acct.name) // says nothing about the profile
 	default:
-		return nil, a.failed(acct, s, rec, up, err)
+		wire := a.failed(acct, s, rec, up, err)
+		a.exchanged(rec, nil, err, f.background)
+		return nil, wire
 	}
 }
 

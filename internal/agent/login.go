@@ -62,6 +62,7 @@ func (a *Agent) Login(ctx context.Context, name string, req ipc.LoginRequest) (i
 // loggedIn is the result of a login that succeeded.
 func (a *Agent) loggedIn(rec Record, checked bool, warnings []string) (ipc.LoginResult, error) {
 	a.rouse()
+	a.publish(rec, ipc.Event{Type: ipc.EventLogin})
 	a.Log.Info("logged in", "profile", rec.account.name, "provider", rec.Provider, "server", rec.Origin, "store", rec.Store)
 	result := ipc.LoginResult{Verified: checked, Warnings: warnings}
 	var err error
@@ -103,7 +104,7 @@ func (a *Agent) prepare(old Record, req ipc.LoginRequest) (Record, provider.Cred
 	rec.LoggedIn, rec.LoggedOut, rec.Refusal = a.Clock.Now().Wall.UTC().Truncate(time.Second), false, nil
 	rec.Underway, rec.Pending = time.Time{}, false
 	rec.TokenName, rec.Username, rec.Expiry, rec.CheckedAt = "", "", nil, time.Time{}
-	rec.Deactivated, rec.CreatedAt = false, time.Time{}
+	rec.Deactivated, rec.CreatedAt, rec.Told = false, time.Time{}, nil
 	for _, f := range []struct {
 		to    *string
 		asked string
@@ -195,6 +196,7 @@ func (a *Agent) verify(ctx context.Context, acct *account, rec Record, cred prov
 	}
 	rec.account = acct
 	v.entry, err = a.exchange(ctx, rec, cred, up)
+	a.exchanged(rec, v.entry, err, false)
 	if e, _ := provider.AsError(err); e != nil && e.Class == provider.PasscodeNeeded && up.Passcode.IsZero() {
 		v.refusal = &Refusal{Error: wireError(err, acct.name), At: a.Clock.Now().Wall}
 		v.warnings = append(v.warnings, "each exchange needs a one-time passcode: cspctl token "+acct.name+" --passcode NNNNNN")

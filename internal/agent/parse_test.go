@@ -47,7 +47,7 @@ func FuzzParseState(f *testing.F) {
 			_ = r.binding()
 			_ = r.profile(c.Default)
 			_ = r.status(c.Default, now)
-			_ = r.warning(name, now.Wall)
+			_ = r.subject()
 		}
 		again, err := json.Marshal(&c)
 		if err != nil {

@@ -97,11 +97,15 @@ func (a *Agent) discard(ctx context.Context, name string, interactive bool, chan
 			}
 			heir := newAccount(acct.name, nil, a.Clock.Now())
 			heir.inherit(acct)
-			return orNil(a.state.change(func(c *contents) *ipc.Error {
+			bad := a.state.change(func(c *contents) *ipc.Error {
 				c.Profiles[acct.name].account = heir
 				change(c, acct.name)
 				return nil
-			}))
+			})
+			if bad == nil {
+				a.publish(rec, ipc.Event{Type: ipc.EventLogout})
+			}
+			return orNil(bad)
 		})
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cspctl/cspctl/internal/agent/expiry"
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/provider"
 )
@@ -40,6 +41,9 @@ type Record struct {
 	Deactivated bool `json:"deactivated,omitempty"` // so said the server at CheckedAt
 
 	Refusal *Refusal `json:"refusal,omitempty"`
+
+	// Told is what each channel was last told about the secret.
+	Told map[string]expiry.Told `json:"told,omitempty"`
 
 	// Underway is when an exchange began whose answer has not arrived, where
 	// the server may have replaced the secret in it; see Rotator.

@@ -19,6 +19,9 @@ var errAgain = errors.New("the profile has changed in the meantime")
 // warning that is due, if any. Its errors are of type *ipc.Error.
 func (a *Agent) Token(ctx context.Context, req ipc.TokenRequest) (ipc.Token, error) {
 	q, bad := askOf(req)
+	if bad == nil {
+		bad = checkWarnings(req.Warnings)
+	}
 	if bad != nil {
 		return ipc.Token{}, bad
 	}
@@ -91,7 +94,7 @@ func (a *Agent) tokenFor(ctx context.Context, rec Record, req ipc.TokenRequest, 
 		a.nudge(acct, s, now)
 		e := s.entry
 		acct.mu.Unlock()
-		return e.token(rec, q, now)
+		return a.answer(e, rec, req, q, now)
 	}
 	acct.misses++
 	f, err := a.board(acct, s, up, req, now, q)
@@ -112,7 +115,7 @@ func (a *Agent) tokenFor(ctx context.Context, rec Record, req ipc.TokenRequest, 
 	case f.err != nil:
 		return ipc.Token{}, f.err
 	case e.good(now, q), e.unknown && q.need == 0:
-		return e.token(rec, q, now)
+		return a.answer(e, rec, req, q, now)
 	case e.gave < e.required(q):
 		return ipc.Token{}, e.tooShort(acct.name, q)
 	}
@@ -158,7 +161,16 @@ func (e *entry) tooShort(profile string, q ask) *ipc.Error {
 		"the tokens of profile %s live for %s, less than was asked for", profile, total.Truncate(time.Second))
 }
 
-// token makes the answer of a cached token. It was found to be good at now.
+// answer makes the answer of a cached token, with the warning that is due. The
+// token was found to be good at now.
+func (a *Agent) answer(e *entry, rec Record, req ipc.TokenRequest, q ask, now Instant) (ipc.Token, error) {
+	t, err := e.token(rec, q, now)
+	if err == nil {
+		t.Warning = a.warning(rec, req.Warnings, now.Wall)
+	}
+	return t, err
+}
+
 func (e *entry) token(rec Record, q ask, now Instant) (ipc.Token, error) {
 	profile := rec.account.name
 	t := ipc.Token{
@@ -168,7 +180,6 @@ func (e *entry) token(rec Record, q ask, now Instant) (ipc.Token, error) {
 		Profile:     profile,
 		Provider:    rec.Provider,
 		Scope:       e.scope,
-		Warning:     rec.warning(profile, now.Wall),
 	}
 	left := e.left(now)
 	if q.id {

@@ -20,6 +20,8 @@ type Expiry struct {
 	Stages []Duration `toml:"stages"`
 	// Desktop: show notifications there. Nil: yes.
 	Desktop *bool `toml:"desktop"`
+
+	ordered expiry.Stages // nil where Stages is empty
 }
 
 // Profile are the settings of one profile.
@@ -147,9 +149,11 @@ func (s *Settings) checkWarnings() (key, text string) {
 		if bad := ipc.CheckName(name); bad != nil {
 			return "profiles", bad.Message
 		}
-		if text = s.Profiles[name].Expiry.check(); text != "" {
+		p := s.Profiles[name]
+		if text = p.Expiry.check(); text != "" {
 			return "profiles." + name + ".expiry.stages", text
 		}
+		s.Profiles[name] = p
 	}
 	for _, k := range s.Sockets {
 		if text = k.check(); text != "" {
@@ -159,19 +163,20 @@ func (s *Settings) checkWarnings() (key, text string) {
 	return "", ""
 }
 
-func (e Expiry) check() string {
-	if _, err := expiry.NewStages(e.before()); err != nil {
+// check orders the stages, and returns what is wrong with them.
+func (e *Expiry) check() string {
+	if len(e.Stages) == 0 {
+		return ""
+	}
+	var before []time.Duration
+	for _, s := range e.Stages {
+		before = append(before, s.Duration)
+	}
+	var err error
+	if e.ordered, err = expiry.NewStages(before); err != nil {
 		return err.Error()
 	}
 	return ""
-}
-
-func (e Expiry) before() []time.Duration {
-	var list []time.Duration
-	for _, s := range e.Stages {
-		list = append(list, s.Duration)
-	}
-	return list
 }
 
 func (k Socket) check() string {
@@ -188,12 +193,11 @@ func (k Socket) check() string {
 
 // Stages are the stages of warning for a profile.
 func (s Settings) Stages(profile string) expiry.Stages {
-	for _, e := range []Expiry{s.Profiles[profile].Expiry, s.Expiry} {
-		if len(e.Stages) > 0 {
-			if stages, err := expiry.NewStages(e.before()); err == nil { // it was checked
-				return stages
-			}
-		}
+	if own := s.Profiles[profile].Expiry.ordered; own != nil {
+		return own
+	}
+	if s.Expiry.ordered != nil {
+		return s.Expiry.ordered
 	}
 	return expiry.Default
 }

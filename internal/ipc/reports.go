@@ -48,6 +48,7 @@ type ProfileExpiry struct {
 	Org         string    `json:"org,omitempty"`
 	Status      string    `json:"status"`              // ExpiryKnown and so on
 	ExpiresAt   time.Time `json:"expires_at,omitzero"` // where known
+	Stages      []string  `json:"stages,omitempty"`    // of this token, as those of the report
 	CheckedAt   time.Time `json:"checked_at,omitzero"` // when the server was asked last
 	TokenName   string    `json:"token_name,omitempty"`
 	Deactivated bool      `json:"deactivated"` // in the console, by its owner

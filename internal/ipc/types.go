@@ -37,6 +37,13 @@ const (
 	KindProxy  = "proxy" // of a Cloud Director session: a password for its proxies, no bearer token
 )
 
+// When a warning comes along with a token.
+const (
+	WarningsAlways = "always" // with each one, while a stage lasts
+	WarningsAuto   = "auto"   // once a day for each stage: somebody is looking
+	WarningsOff    = "off"
+)
+
 // TokenRequest asks for a token: the query of GET /v1/token, or, where a
 // passcode or scope goes along, the JSON body of POST /v1/token.
 type TokenRequest struct {
@@ -48,6 +55,8 @@ type TokenRequest struct {
 	Fresh  bool   `json:"fresh,omitempty"` // a new exchange, whatever is cached
 	// Interactive: a person is waiting, so a keychain may ask for its password.
 	Interactive bool `json:"interactive,omitempty"`
+	// Warnings is WarningsAlways (also if empty), WarningsAuto or WarningsOff.
+	Warnings string `json:"warnings,omitempty"`
 
 	Passcode      secret.Wire `json:"passcode,omitzero"`
 	Scope         []string    `json:"scope,omitempty"`

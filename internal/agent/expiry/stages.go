@@ -1,5 +1,5 @@
 // Package expiry warns of API tokens that are about to end: the stages before
-// the end, and the watch that tells people of each once.
+// the end, and the [Watch] that tells people of each once.
 package expiry
 
 import (
@@ -38,8 +38,8 @@ func mustStages(before ...time.Duration) Stages {
 const MaxStages = 20
 
 // NewStages makes stages that begin this long before the end, in any order;
-// the end itself is always one. It fails on a stage of no time, on one that is
-// there twice, and on more than MaxStages.
+// the end itself is always one. It fails on a stage of less than a minute, on
+// one that is there twice, and on more than MaxStages.
 func NewStages(before []time.Duration) (Stages, error) {
 	if len(before) > MaxStages {
 		return nil, fmt.Errorf("there are over %d stages", MaxStages)
@@ -51,16 +51,16 @@ func NewStages(before []time.Duration) (Stages, error) {
 		case b < time.Minute:
 			return nil, fmt.Errorf("a stage begins at least a minute before the end")
 		case i > 0 && before[i-1] == b:
-			return nil, fmt.Errorf("the stage %s is there twice", name(b))
+			return nil, fmt.Errorf("the stage %s is there twice", stageName(b))
 		}
-		s = append(s, Stage{name(b), b})
+		s = append(s, Stage{stageName(b), b})
 	}
 	return s, nil
 }
 
-// name writes a time before the end in its largest whole unit, as
+// stageName writes a time before the end in its largest whole unit, as
 // ipc.ParseDuration reads it.
-func name(d time.Duration) string {
+func stageName(d time.Duration) string {
 	for _, u := range []struct {
 		size time.Duration
 		name string
@@ -72,15 +72,37 @@ func name(d time.Duration) string {
 	return d.String()
 }
 
-// At returns the stage that a token has reached with this life left, of a
-// whole life; false if it has reached none. A stage that would begin in the
-// first tenth of the life is left out: a token of a week is not about to
-// expire when it is new. A life of zero is not known, and leaves out none.
-func (s Stages) At(left, life time.Duration) (Stage, bool) {
+// before is the time before the end of a stage by its name, also of one that
+// the settings no longer have; false for those that are no time before it.
+func before(stage string) (time.Duration, bool) {
+	if stage == ipc.StageExpired {
+		return 0, true
+	}
+	d, bad := ipc.ParseDuration(stage)
+	return d, bad == nil && d > 0
+}
+
+// For returns the stages that make sense for a token with this whole life: a
+// stage that would begin in the first tenth of it is left out, since a token of
+// a week is not about to expire when it is new. A life of zero is not known,
+// and leaves out none.
+func (s Stages) For(life time.Duration) Stages {
+	if life <= 0 {
+		return s
+	}
+	n := 1
+	for n < len(s) && s[n].Before <= life-life/10 {
+		n++
+	}
+	return s[:n]
+}
+
+// At returns the stage that a token has reached with this life left, false if
+// it has reached none.
+func (s Stages) At(left time.Duration) (Stage, bool) {
 	for _, stage := range s {
 		if left <= stage.Before {
-			ok := stage.Before == 0 || life <= 0 || stage.Before <= life-life/10
-			return stage, ok
+			return stage, true
 		}
 	}
 	return Stage{}, false

@@ -1,0 +1,217 @@
+package expiry
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// desk serves one channel: it knows what the channel was told, and tells it
+// what is due.
+type desk struct {
+	*Watch
+	channel Channel
+	wake    chan struct{}
+
+	mu sync.Mutex // guards files, and is held for moments
+	// files are kept by profile, and forgotten with the secret.
+	files map[string]*file
+
+	clock steady // of look alone
+}
+
+// file is what a desk keeps about one secret.
+type file struct {
+	login   time.Time
+	told    Told
+	unsaved bool // told is not in the state yet
+
+	tries   int           // that failed, for the stage due
+	stage   string        // due when they failed
+	retryAt time.Duration // boot time
+}
+
+func newDesk(w *Watch, c Channel) *desk {
+	return &desk{Watch: w, channel: c, wake: make(chan struct{}, 1), files: map[string]*file{}}
+}
+
+// look tells the channel what is due for each profile.
+func (d *desk) look(ctx context.Context) {
+	wall, boot := d.Now()
+	list, err := d.Profiles.Subjects()
+	if err != nil || !d.clock.settled(wall, boot) {
+		return
+	}
+	d.clear(ctx, list)
+	for _, s := range list {
+		if ctx.Err() != nil {
+			return
+		}
+		d.serve(ctx, s)
+	}
+}
+
+// clear forgets the secrets that are gone, and takes back what was said of them.
+func (d *desk) clear(ctx context.Context, list []Subject) {
+	logins := map[string]time.Time{}
+	for _, s := range list {
+		logins[s.Profile] = s.Login
+	}
+	var refs []string
+	d.mu.Lock()
+	for name, f := range d.files {
+		if login, ok := logins[name]; !ok || !login.Equal(f.login) {
+			delete(d.files, name)
+			if f.told.Stage != "" {
+				refs = append(refs, f.told.Ref)
+			}
+		}
+	}
+	d.mu.Unlock()
+	for _, ref := range refs {
+		d.withdraw(ctx, ref)
+	}
+}
+
+// open returns what is on file about a secret: what the state says, which
+// another agent may have written, unless the desk knows better. The caller
+// holds mu.
+func (d *desk) open(s Subject) *file {
+	f := d.files[s.Profile]
+	if f == nil {
+		f = &file{login: s.Login}
+		d.files[s.Profile] = f
+	}
+	if !f.unsaved {
+		f.told = s.Told[d.channel.Name()]
+	}
+	return f
+}
+
+// serve tells the channel what is due for one secret.
+func (d *desk) serve(ctx context.Context, s Subject) {
+	wall, boot := d.Now() // the one before may have taken its time
+	stage := s.Stage(d.Stages(s.Profile), wall)
+	if !d.Wanted(d.channel.Name(), s.Profile) {
+		stage = ""
+	}
+	d.mu.Lock()
+	f := d.open(s)
+	told := f.told
+	if f.stage != stage {
+		f.tries, f.retryAt, f.stage = 0, 0, stage
+	}
+	wait := f.tries > 0 && boot < f.retryAt
+	d.mu.Unlock()
+
+	switch told.due(s, stage, wall) {
+	case announce:
+		if wait {
+			return
+		}
+		ref, err := d.announce(ctx, s, stage, wall, told.Ref)
+		if err != nil && !d.failed(ctx, f, s, stage, err) {
+			return
+		}
+		d.record(f, told.next(stage, wall, ref))
+	case withdraw:
+		d.withdraw(ctx, told.Ref)
+		forgotten := Told{}
+		if told.Earlier != "" {
+			forgotten = Told{Stage: told.Earlier, At: told.At}
+		}
+		d.record(f, forgotten)
+	}
+	d.save(f, s)
+}
+
+func (d *desk) announce(ctx context.Context, s Subject, stage string, now time.Time, ref string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, channelTime)
+	defer cancel()
+	return d.channel.Announce(ctx, s.Warning(stage, now), ref)
+}
+
+func (d *desk) withdraw(ctx context.Context, ref string) {
+	ctx, cancel := context.WithTimeout(ctx, channelTime)
+	defer cancel()
+	d.channel.Withdraw(ctx, ref)
+}
+
+// pauses are how long to wait after each failure of a channel. After the last
+// one the stage is given up: the next one is another chance.
+var pauses = []time.Duration{time.Minute, 10 * time.Minute, time.Hour}
+
+// failed plans another try. It reports whether there is none.
+func (d *desk) failed(ctx context.Context, f *file, s Subject, stage string, err error) (over bool) {
+	if errors.Is(err, ErrNobody) || ctx.Err() != nil {
+		return false
+	}
+	_, boot := d.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if f.tries == len(pauses) {
+		d.Log.Error("a warning could not be delivered and is given up", "channel", d.channel.Name(), "profile", s.Profile, "stage", stage, "err", err)
+		return true
+	}
+	f.retryAt = boot + pauses[f.tries]
+	f.tries++
+	d.Log.Warn("a warning could not be delivered", "channel", d.channel.Name(), "profile", s.Profile, "stage", stage,
+		"again_in", pauses[f.tries-1], "err", err)
+	return false
+}
+
+func (d *desk) record(f *file, t Told) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f.told, f.unsaved, f.tries = t, true, 0
+}
+
+// save writes what the channel was told to the state. What can't be written
+// now is written later: a full disk repeats no warning.
+func (d *desk) save(f *file, s Subject) {
+	d.mu.Lock()
+	told, unsaved := f.told, f.unsaved
+	d.mu.Unlock()
+	if !unsaved {
+		return
+	}
+	if err := d.Profiles.Remember(s.Profile, s.Login, d.channel.Name(), told); err != nil {
+		d.Log.Debug("what was told could not be remembered", "profile", s.Profile, "err", err)
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f.unsaved = f.told != told
+}
+
+func (d *desk) snooze(profile string) {
+	wall, _ := d.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if f := d.files[profile]; f != nil && f.told.Stage != "" {
+		f.told.Until, f.unsaved = wall.Add(snoozeTime).UTC().Truncate(time.Second), true
+		select {
+		case d.wake <- struct{}{}: // to save it
+		default:
+		}
+	}
+}
+
+// steady tells whether the wall clock can be believed.
+type steady struct {
+	ever    bool
+	wall    time.Time
+	boot    time.Duration
+	stepped time.Duration // boot time until which it can't
+}
+
+// settled reports whether the wall clock has gone as time goes of late. A step
+// ahead may be a mistake that is soon mended; one back delays a warning at most.
+func (s *steady) settled(wall time.Time, boot time.Duration) bool {
+	if s.ever && wall.Sub(s.wall)-(boot-s.boot) > stepNoticed {
+		s.stepped = boot + settleTime
+	}
+	s.ever, s.wall, s.boot = true, wall, boot
+	return boot >= s.stepped
+}

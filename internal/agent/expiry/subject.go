@@ -1,0 +1,97 @@
+package expiry
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cspctl/cspctl/internal/ipc"
+)
+
+// Subject is what is known of the secret of one profile, and what people were
+// told about it.
+type Subject struct {
+	Profile, Provider, Server, Org string
+
+	Kind      string // what people call such a secret: API token, password
+	TokenName string // as the console shows it; may be empty
+	RenewURL  string // the page where a new one is made; may be empty
+
+	Login     time.Time // when the secret was stored: another time is another secret
+	ExpiresAt time.Time // zero: never, or not known
+	Life      time.Duration
+
+	Refused     bool // by the server, for good
+	Deactivated bool // so said the server
+
+	Told map[string]Told // by channel
+}
+
+// dying is how long before its end a token that the server refuses is taken to
+// have ended: clocks differ.
+const dying = 10 * time.Minute
+
+// Stage returns the stage that the secret has reached at now; empty if there
+// is nothing to warn of.
+func (s Subject) Stage(stages Stages, now time.Time) string {
+	left := s.ExpiresAt.Sub(now)
+	ends := !s.ExpiresAt.IsZero()
+	switch {
+	case ends && (left <= 0 || s.Refused && left <= dying):
+		return ipc.StageExpired
+	case s.Deactivated:
+		return ipc.StageDeactivated
+	case s.Refused:
+		return ipc.StageRefused
+	case ends:
+		if stage, ok := stages.For(s.Life).At(left); ok {
+			return stage.Name
+		}
+	}
+	return ""
+}
+
+// Warning words a stage.
+func (s Subject) Warning(stage string, now time.Time) ipc.Event {
+	e := s.event(ipc.EventWarning, now)
+	e.Stage, e.TokenName, e.ExpiresAt, e.RenewURL = stage, s.TokenName, s.ExpiresAt.UTC(), s.RenewURL
+	e.RenewWith = "cspctl login " + s.Profile
+	e.Message = "the " + s.Kind
+	if s.TokenName != "" {
+		e.Message += " " + s.TokenName
+	}
+	e.Message += " of profile " + s.Profile + s.condition(stage, now)
+	switch {
+	case s.RenewURL != "" && s.Kind == tokenKind:
+		e.Message += "; make a new one at " + s.RenewURL + ", then: " + e.RenewWith
+	default:
+		e.Message += "; log in with a new one: " + e.RenewWith
+	}
+	return e
+}
+
+func (s Subject) event(kind string, now time.Time) ipc.Event {
+	return ipc.Event{Schema: ipc.EventSchema, Type: kind, Time: now.UTC().Truncate(time.Second),
+		Profile: s.Profile, Provider: s.Provider, Server: s.Server, Org: s.Org}
+}
+
+// tokenKind is what people can make anew themselves.
+const tokenKind = "API token"
+
+// condition says what is the matter, to follow the name.
+func (s Subject) condition(stage string, now time.Time) string {
+	on := s.ExpiresAt.UTC().Format("2006-01-02 15:04 UTC")
+	left := s.ExpiresAt.Sub(now)
+	switch {
+	case stage == ipc.StageDeactivated:
+		return " was deactivated in the console"
+	case stage == ipc.StageRefused:
+		return " is refused by the server: it was revoked or replaced"
+	case left <= 0 || stage == ipc.StageExpired:
+		return " expired on " + on
+	case left < 2*time.Hour:
+		return fmt.Sprintf(" expires in %d minutes, on %s", int(left.Minutes()), on)
+	case left < 2*day:
+		return fmt.Sprintf(" expires in %d hours, on %s", int(left.Hours()), on)
+	}
+	return fmt.Sprintf(" expires in %d days, on %s", int(left/day), on)
+}

@@ -1,0 +1,240 @@
+package agent
+
+import (
+	"errors"
+	"hash/fnv"
+	"time"
+
+	"github.com/cspctl/cspctl/internal/agent/expiry"
+	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/provider"
+)
+
+const day = 24 * time.Hour
+
+// stagesOf are the stages of warning for a profile, whatever its secret.
+func (a *Agent) stagesOf(profile string) expiry.Stages {
+	if a.Stages == nil {
+		return expiry.Default
+	}
+	return a.Stages(profile)
+}
+
+// subject is what there may be to warn of; withPage completes it for those who
+// do.
+func (r Record) subject() expiry.Subject {
+	s := expiry.Subject{
+		Profile: r.account.name, Provider: r.Provider, Server: r.Origin, Org: r.Org,
+		Kind: secretKind(r.Provider), TokenName: r.TokenName, Login: r.LoggedIn,
+		Refused: r.account.refused(), Deactivated: r.Deactivated, Told: r.Told,
+	}
+	if e := r.Expiry; e != nil && e.Known && !e.Never {
+		s.ExpiresAt = e.At
+		if !r.CreatedAt.IsZero() && r.CreatedAt.Before(e.At) {
+			s.Life = e.At.Sub(r.CreatedAt)
+		}
+	}
+	return s
+}
+
+func withPage(s expiry.Subject) expiry.Subject {
+	s.RenewURL = provider.TokenPage(s.Provider, s.Server, s.Org)
+	return s
+}
+
+// secretKind is what people call the secret of a provider.
+func secretKind(name string) string {
+	switch name {
+	case provider.CSPApp:
+		return "client secret"
+	case provider.VCDSession:
+		return "password"
+	}
+	return "API token"
+}
+
+// Subjects implements expiry.Profiles.
+func (a *Agent) Subjects() ([]expiry.Subject, error) {
+	c, bad := a.state.load()
+	if bad != nil {
+		return nil, bad
+	}
+	var list []expiry.Subject
+	for _, rec := range c.sorted() {
+		if !rec.LoggedOut {
+			list = append(list, withPage(rec.subject()))
+		}
+	}
+	return list, nil
+}
+
+// Remember implements expiry.Profiles.
+func (a *Agent) Remember(profile string, login time.Time, channel string, t expiry.Told) error {
+	return orNil(a.state.change(func(c *contents) *ipc.Error {
+		r := c.Profiles[profile]
+		if r == nil || !r.LoggedIn.Equal(login) {
+			return nil
+		}
+		told := map[string]expiry.Told{}
+		for name, was := range r.Told { // what is in force is never changed
+			told[name] = was
+		}
+		told[channel] = t
+		if t == (expiry.Told{}) {
+			delete(told, channel)
+		}
+		r.Told = told
+		return nil
+	}))
+}
+
+const (
+	// maxAsked bounds the questions that one look of the watch starts: after a
+	// sleep of days all of them are due.
+	maxAsked = 4
+	// askAgain is how long the watch waits after a question that failed, twice
+	// as long each time, up to askAgainMost.
+	askAgain, askAgainMost = time.Minute, time.Hour
+)
+
+// AskDue implements expiry.Profiles: it asks servers about secrets of which
+// they have said nothing for a day, and more often when the end is near.
+func (a *Agent) AskDue() {
+	c, bad := a.state.load()
+	if bad != nil {
+		return
+	}
+	now := a.Clock.Now()
+	asked := 0
+	for _, rec := range c.sorted() {
+		if asked == maxAsked {
+			return
+		}
+		interval := rec.checkEvery(now.Wall)
+		if !rec.stale(now.Wall, interval-rec.jitter(interval)) || rec.account.askedLately(now) {
+			continue
+		}
+		if _, err := a.inquire(*rec, provider.NoPrompt, true); err == nil {
+			asked++
+		}
+	}
+}
+
+// checkEvery is how old the memory of an expiry may grow.
+func (r Record) checkEvery(now time.Time) time.Duration {
+	if e := r.Expiry; e != nil && e.Known && !e.Never {
+		switch left := e.At.Sub(now); {
+		case left <= day:
+			return time.Hour
+		case left <= 7*day:
+			return 6 * time.Hour
+		}
+	}
+	return checkInterval
+}
+
+// jitter is up to a tenth of an interval, the same until the next check: so
+// that many profiles, or many machines, do not ask at one moment.
+func (r Record) jitter(interval time.Duration) time.Duration {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(r.account.name + r.LoggedIn.String() + r.CheckedAt.String())) // never fails
+	return time.Duration(float64(interval) / 10 * float64(h.Sum32()) / (1 << 32))
+}
+
+// askedLately reports whether a question failed too short a time ago for the
+// watch to ask again.
+func (acct *account) askedLately(now Instant) bool {
+	acct.mu.Lock()
+	defer acct.mu.Unlock()
+	t := acct.hushed
+	if t == nil {
+		return false
+	}
+	pause := askAgainMost
+	if shift := t.count - 1; shift < 6 {
+		pause = askAgain << shift
+	}
+	return t.at.Since(now) < pause
+}
+
+// shell is the channel of those who ask for tokens on a terminal.
+const shell = "shell"
+
+// warning is what a person who asks for a token should be told about the secret
+// behind it; nil if nothing is. With ipc.WarningsAuto they are told of a stage
+// once a day.
+func (a *Agent) warning(rec Record, mode string, now time.Time) *ipc.Warning {
+	if mode == ipc.WarningsOff {
+		return nil
+	}
+	s := rec.subject()
+	stage := s.Stage(a.stagesOf(s.Profile), now)
+	if stage == "" || mode == ipc.WarningsAuto && !a.tellShell(rec, stage, now) {
+		return nil
+	}
+	return &ipc.Warning{Stage: stage, Message: withPage(s).Warning(stage, now).Message}
+}
+
+// tellShell reports whether a stage is to be told on a terminal now, and
+// remembers that it was; on record behind the answer, which nobody waits for.
+func (a *Agent) tellShell(rec Record, stage string, now time.Time) bool {
+	acct := rec.account
+	acct.mu.Lock()
+	defer acct.mu.Unlock()
+	told := acct.shell
+	if told.Stage == "" {
+		told = rec.Told[shell]
+	}
+	if age := now.Sub(told.At); told.Stage == stage && age >= 0 && age < day {
+		return false
+	}
+	told = expiry.Told{Stage: stage, At: now.UTC().Truncate(time.Second)}
+	acct.shell = told
+	a.spawn(func() {
+		if err := a.Remember(acct.name, rec.LoggedIn, shell, told); err != nil {
+			a.Log.Debug("what was told could not be remembered", "profile", acct.name, "err", err)
+		}
+	})
+	return true
+}
+
+// checkWarnings refuses what is no way to be warned.
+func checkWarnings(mode string) *ipc.Error {
+	switch mode {
+	case "", ipc.WarningsAlways, ipc.WarningsAuto, ipc.WarningsOff:
+		return nil
+	}
+	return errorf(ipc.CodeBadRequest, "warnings are auto, always or off", "there is no such way to be warned")
+}
+
+// publish tells of something that happened to a profile.
+func (a *Agent) publish(rec Record, e ipc.Event) {
+	e.Schema, e.Time = ipc.EventSchema, a.Clock.Now().Wall.UTC().Truncate(time.Second)
+	e.Profile, e.Provider, e.Server, e.Org = rec.account.name, rec.Provider, rec.Origin, rec.Org
+	a.Publish(e)
+}
+
+// exchanged tells of an exchange: of what it brought, or of its error.
+func (a *Agent) exchanged(rec Record, e *entry, err error, ahead bool) {
+	event := ipc.Event{Type: ipc.EventExchange, Outcome: ipc.OutcomeGranted, Ahead: ahead}
+	switch {
+	case err != nil:
+		wire := wireError(err, rec.account.name)
+		event.Outcome, event.Code, event.Message = outcome(err), wire.Code, wire.Message
+	case !e.unknown:
+		now := a.Clock.Now()
+		event.ExpiresAt = now.Wall.Add(e.left(now)).UTC().Truncate(time.Second)
+	}
+	a.publish(rec, event)
+}
+
+// outcome names a failed exchange for those who count them.
+func outcome(err error) string {
+	if _, ok := errors.AsType[*storeFailure](err); ok {
+		return ipc.OutcomeStore
+	}
+	if e, ok := provider.AsError(err); ok && e.Class != provider.Transient && e.Class != provider.WrongServer {
+		return ipc.OutcomeRefused
+	}
+	return ipc.OutcomeFailed
+}
