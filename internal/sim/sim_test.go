@@ -202,7 +202,7 @@ func TestLifeOfAPITokens(t *testing.T) {
 		t.Fatalf("got %d %s", a.status, a.text)
 	}
 	d, err := csp.New(csp.Options{}).Details(t.Context(), w.credential())
-	if err != nil || !d.Expiry.At.Equal(now.Add(time.Hour)) || !d.LastUsedAt.Equal(now) || !d.CreatedAt.Equal(now) {
+	if err != nil || !d.Expiry.At.Equal(now.Add(time.Hour)) || !d.LastUsedAt.Equal(now) || !d.CreatedAt.Equal(now.Add(-179*24*time.Hour-23*time.Hour)) {
 		t.Errorf("got %+v, %v", d, err)
 	}
 	now = now.Add(time.Hour)

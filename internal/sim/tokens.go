@@ -23,12 +23,19 @@ type APIToken struct {
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	ExpiresIn Duration  `json:"expires_in,omitempty"`
 	Never     bool      `json:"never,omitempty"`
+	// TTL is the whole life, which says when the token was made; 180 days if
+	// zero, or what is left of it where that is more.
+	TTL Duration `json:"ttl,omitempty"`
 
 	Deactivated bool     `json:"deactivated,omitempty"`
 	Passcode    string   `json:"passcode,omitempty"` // of the second factor, needed for each exchange; empty: none
 	Life        Duration `json:"life,omitempty"`     // of its access tokens; default Options.Life
 	OpenID      bool     `json:"openid,omitempty"`   // answers hold an id_token
 }
+
+// defaultTTL is the life of an API token for which nothing else was chosen, as
+// in the console.
+const defaultTTL = 180 * 24 * time.Hour
 
 // token is an APIToken with what happened to it.
 type token struct {
@@ -76,7 +83,13 @@ func (s *Server) putToken(t APIToken) (APIToken, error) {
 	case t.ExpiresAt.IsZero() && !from.ExpiresAt.IsZero():
 		t.ExpiresAt = from.ExpiresAt
 	case t.ExpiresAt.IsZero():
-		t.ExpiresAt = now.Add(180 * 24 * time.Hour)
+		t.ExpiresAt = now.Add(defaultTTL)
+	}
+	if t.ExpiresIn != 0 || t.TTL != 0 || t.Value != from.Value {
+		n.created = now
+		if ttl := cmp.Or(time.Duration(t.TTL), defaultTTL); !t.Never && t.ExpiresAt.Sub(now) < ttl {
+			n.created = t.ExpiresAt.Add(-ttl)
+		}
 	}
 	t.ExpiresIn = 0 // has become ExpiresAt
 	if t.Deactivated != from.Deactivated {
