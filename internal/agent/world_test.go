@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/cspctl/cspctl/internal/agent"
+	"github.com/cspctl/cspctl/internal/agent/expiry"
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/provider"
 	"github.com/cspctl/cspctl/internal/secret"
@@ -21,7 +23,8 @@ type stateFile struct {
 	b             []byte
 	fail, readErr error
 	writes        int
-	after         func() // called after each write
+	after         func()        // called after each write
+	gate          chan struct{} // where not nil, whoever wants to write waits for it to be closed
 }
 
 func (f *stateFile) Path() string { return "state.json" }
@@ -43,7 +46,15 @@ func (f *stateFile) Write(b []byte) error {
 	return f.fail
 }
 
-func (f *stateFile) Lock() (func(), error) { return func() {}, nil }
+func (f *stateFile) Lock() (func(), error) {
+	f.mu.Lock()
+	gate := f.gate
+	f.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	return func() {}, nil
+}
 
 func (f *stateFile) set(g func(*stateFile)) { f.mu.Lock(); defer f.mu.Unlock(); g(f) }
 
@@ -59,6 +70,10 @@ type world struct {
 	file   *store // of kind file
 	state  *stateFile
 	end    func()
+
+	observe  atomic.Pointer[expiry.Watch] // hears of events
+	mu       sync.Mutex
+	happened []ipc.Event
 
 	rotator  *rotator       // stands before the server, if not nil
 	provider agent.Provider // stands before both
@@ -110,6 +125,7 @@ func (w *world) start() {
 		State:     w.state, Clock: w.clock,
 		Verify:       verify,
 		DefaultStore: func() string { return provider.Memory },
+		Publish:      w.publish,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -119,6 +135,23 @@ func (w *world) start() {
 	go func() { a.Run(ctx); close(done) }()
 	w.Agent = a
 	w.end = func() { cancel(); <-done; a.Close() }
+}
+
+func (w *world) publish(e ipc.Event) {
+	w.mu.Lock()
+	w.happened = append(w.happened, e)
+	w.mu.Unlock()
+	if watch := w.observe.Load(); watch != nil {
+		watch.Observe(e)
+	}
+}
+
+// events returns what happens from now on.
+func (w *world) events() func() []ipc.Event {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.happened = nil
+	return func() []ipc.Event { w.mu.Lock(); defer w.mu.Unlock(); return w.happened }
 }
 
 func (w *world) stop()    { w.end() }
