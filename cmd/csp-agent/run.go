@@ -76,6 +76,7 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 	}
 	stores, closeStores := openStores(f, os.Getenv)
 	defer closeStores()
+	tell := newTellers()
 	a, err := agent.New(agent.Options{
 		Providers:    settings.providers(),
 		Stores:       stores,
@@ -84,12 +85,15 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 		Exclusive:    exclusive(f.locks),
 		Verify:       jwtcheck.Verify,
 		DefaultStore: settings.store,
+		Publish:      tell.publish,
+		Stages:       settings.stages,
 		Log:          log,
 	})
 	if err != nil {
 		return err
 	}
 	defer a.Close()
+	tell.watchOver(a, settings, log)
 	audit := api.NewAudit(f.audit, log)
 	defer func() {
 		if err := audit.Close(); err != nil {
@@ -102,7 +106,7 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 	failed := make(chan error, len(sockets))
 	for _, l := range sockets {
 		server := listen.Server(api.New(api.Options{
-			Agent: a, Role: api.Owner, Socket: l.Path(), Audit: audit, Log: log,
+			Agent: a, Role: api.Owner, Socket: l.Path(), Audit: audit, Events: tell.events, Log: log,
 			Config: settings.status, Unusable: settings.unusable,
 		}))
 		server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
@@ -114,11 +118,14 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 		})
 	}
 	wg.Go(func() { a.Run(ctx) })
+	wg.Go(func() { tell.run(ctx) })
 	log.Info("serving", "version", ipc.Version, "socket", sockets[0].Path(), "pid", os.Getpid())
 
-	err = wait(ctx, &watch{sockets: sockets, log: log}, hangup, settings, failed)
+	reload := func() { settings.reload(); tell.rouse() }
+	err = wait(ctx, &watch{sockets: sockets, log: log}, hangup, reload, failed)
 	log.Info("stopping")
 	stop()
+	tell.close()
 	end, cancel := context.WithTimeout(context.Background(), shutdownTime)
 	defer cancel()
 	for _, s := range servers {
@@ -135,7 +142,7 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 }
 
 // wait returns when the agent is to end: nil where that is as it should be.
-func wait(ctx context.Context, w *watch, hangup <-chan os.Signal, settings *settings, failed <-chan error) error {
+func wait(ctx context.Context, w *watch, hangup <-chan os.Signal, reload func(), failed <-chan error) error {
 	check := time.NewTicker(selfCheck)
 	defer check.Stop()
 	for {
@@ -143,7 +150,7 @@ func wait(ctx context.Context, w *watch, hangup <-chan os.Signal, settings *sett
 		case <-ctx.Done():
 			return nil
 		case <-hangup:
-			settings.reload()
+			reload()
 		case err := <-failed:
 			return err
 		case <-check.C:

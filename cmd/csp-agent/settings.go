@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/cspctl/cspctl/internal/agent"
+	"github.com/cspctl/cspctl/internal/agent/expiry"
 	"github.com/cspctl/cspctl/internal/config"
 	"github.com/cspctl/cspctl/internal/csp"
 	"github.com/cspctl/cspctl/internal/ipc"
@@ -97,6 +98,13 @@ func (s *settings) allowRoot() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.now.AllowRoot
+}
+
+// stages are the stages of warning for a profile.
+func (s *settings) stages(profile string) expiry.Stages {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now.Stages(profile)
 }
 
 // providers is every way to turn a stored secret into an access token.

@@ -37,6 +37,7 @@ type Options struct {
 	Role   Role   // of the socket; Owner if zero
 	Socket string // its path, for the status
 	Audit  *Audit // nil: tokens handed out are not put on record
+	Events *Events // nil: there are none to read
 	Log    *slog.Logger
 
 	// Config tells the condition of the settings.

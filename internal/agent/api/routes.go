@@ -31,6 +31,7 @@ var routes = []route{
 	{pattern: "GET /v1/profiles/{name}/details", roles: Owner, handle: details},
 	{pattern: "GET /v1/profiles/{name}/inspect", roles: Owner, handle: inspect},
 	{pattern: "GET /v1/expiry", roles: Observe | Owner, handle: expiry},
+	{pattern: "GET /v1/events", roles: Observe | Owner, handle: events},
 	{pattern: "POST /v1/unlock", roles: Owner, handle: unlock},
 }
 

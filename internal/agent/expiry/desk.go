@@ -36,20 +36,27 @@ func newDesk(w *Watch, c Channel) *desk {
 	return &desk{Watch: w, channel: c, wake: make(chan struct{}, 1), files: map[string]*file{}}
 }
 
-// look tells the channel what is due for each profile.
-func (d *desk) look(ctx context.Context) {
+// look tells the channel what is due for each profile, and returns when to look
+// again.
+func (d *desk) look(ctx context.Context) time.Duration {
 	wall, boot := d.Now()
 	list, err := d.Profiles.Subjects()
 	if err != nil || !d.clock.settled(wall, boot) {
-		return
+		return tick
 	}
 	d.clear(ctx, list)
 	for _, s := range list {
 		if ctx.Err() != nil {
-			return
+			break
 		}
 		d.serve(ctx, s)
 	}
+	wall, _ = d.Now() // the channel may have taken its time
+	in := tick
+	for _, s := range list {
+		in = s.next(d.Stages(s.Profile), wall, in)
+	}
+	return in
 }
 
 // clear forgets the secrets that are gone, and takes back what was said of them.

@@ -50,6 +50,17 @@ func (s Subject) Stage(stages Stages, now time.Time) string {
 	return ""
 }
 
+// next returns how long it is until the next stage begins; most if that is
+// longer.
+func (s Subject) next(stages Stages, now time.Time, most time.Duration) time.Duration {
+	for _, stage := range stages.For(s.Life) {
+		if in := s.ExpiresAt.Add(-stage.Before).Sub(now); in > 0 && in < most {
+			most = in
+		}
+	}
+	return most
+}
+
 // Warning words a stage.
 func (s Subject) Warning(stage string, now time.Time) ipc.Event {
 	e := s.event(ipc.EventWarning, now)

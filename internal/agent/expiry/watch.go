@@ -75,14 +75,15 @@ func New(o Options) *Watch {
 func (w *Watch) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, d := range w.desks {
-		wg.Go(func() { every(ctx, d.wake, func() { d.look(ctx) }) })
+		wg.Go(func() { repeat(ctx, d.wake, func() time.Duration { return d.look(ctx) }) })
 	}
-	every(ctx, nil, w.Profiles.AskDue)
+	repeat(ctx, nil, func() time.Duration { w.Profiles.AskDue(); return tick })
 	wg.Wait()
 }
 
-// every calls f at once, at each tick, and when roused, until ctx ends.
-func every(ctx context.Context, wake <-chan struct{}, f func()) {
+// repeat calls f at once, when the time has passed that it returned, and when
+// roused, until ctx ends.
+func repeat(ctx context.Context, wake <-chan struct{}, f func() time.Duration) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -95,8 +96,7 @@ func every(ctx context.Context, wake <-chan struct{}, f func()) {
 		if ctx.Err() != nil {
 			return
 		}
-		f()
-		timer.Reset(tick)
+		timer.Reset(f())
 	}
 }
 
