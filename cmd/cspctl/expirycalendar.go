@@ -53,7 +53,11 @@ func (c *checks) event(w *icsWriter, k check) {
 	w.line("SUMMARY:" + icsText(what+" expires"))
 	w.line("DESCRIPTION:" + icsText("Make a new one at "+k.Server+" (My Account > API Tokens), then: cspctl login "+k.Profile))
 	w.line("TRANSP:TRANSPARENT")
-	for _, stage := range c.stages {
+	stages := k.Stages
+	if stages == nil { // an older agent has the same ones for all
+		stages = c.stages
+	}
+	for _, stage := range stages {
 		trigger, text := "PT0S", what+" has expired"
 		if stage != "expired" {
 			d, err := ipc.ParseDuration(stage)
