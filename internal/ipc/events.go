@@ -38,6 +38,7 @@ type Event struct {
 
 	// Of EventWarning.
 	Stage     string    `json:"stage,omitempty"`       // 30d ... 1h, or a constant above
+	Summary   string    `json:"summary,omitempty"`     // what is the matter, in a few words
 	Message   string    `json:"message,omitempty"`     // one line for a person; of a failed exchange, too
 	TokenName string    `json:"token_name,omitempty"`  // as the console shows it
 	ExpiresAt time.Time `json:"expires_at,omitzero"`   // of the API token; of the access token in an exchange

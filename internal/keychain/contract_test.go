@@ -15,6 +15,7 @@ import (
 
 	"github.com/cspctl/cspctl/internal/keychain"
 	"github.com/cspctl/cspctl/internal/keychain/keychaintest"
+	"github.com/cspctl/cspctl/internal/sessionbus/bustest"
 	"github.com/cspctl/cspctl/internal/provider"
 	"github.com/cspctl/cspctl/internal/secret"
 )
@@ -70,12 +71,12 @@ func newKeychain(t *testing.T, opts ...keychain.Option) *keychain.Keychain {
 }
 
 // startBus starts a session bus and makes it this process's.
-func startBus(t *testing.T, services ...keychaintest.Activatable) *keychaintest.Bus {
+func startBus(t *testing.T, services ...bustest.Activatable) *bustest.Bus {
 	t.Helper()
 	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
 		t.Skip("needs a system whose keychain is on D-Bus")
 	}
-	b := keychaintest.StartBus(t, services...)
+	b := bustest.StartBus(t, services...)
 	b.Use(t)
 	return b
 }

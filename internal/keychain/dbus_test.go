@@ -17,6 +17,7 @@ import (
 
 	"github.com/cspctl/cspctl/internal/keychain"
 	"github.com/cspctl/cspctl/internal/keychain/keychaintest"
+	"github.com/cspctl/cspctl/internal/sessionbus/bustest"
 	"github.com/cspctl/cspctl/internal/provider"
 )
 
@@ -87,7 +88,7 @@ func TestKeychainStates(t *testing.T) {
 			return nil
 		}, provider.StoreUnavailable, "no keychain runs on the session bus"},
 		{"a service that does not start", func(t *testing.T) *keychaintest.Service {
-			startBus(t, keychaintest.Activatable{Name: "org.freedesktop.secrets", Exec: "/bin/false"})
+			startBus(t, bustest.Activatable{Name: "org.freedesktop.secrets", Exec: "/bin/false"})
 			return nil
 		}, provider.StoreUnavailable, "is installed, but does not start"},
 		{"no collection", func(t *testing.T) *keychaintest.Service {

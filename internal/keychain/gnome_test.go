@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/cspctl/cspctl/internal/keychain/keychaintest"
+	"github.com/cspctl/cspctl/internal/sessionbus/bustest"
 	"github.com/cspctl/cspctl/internal/provider"
 )
 
@@ -54,7 +55,7 @@ func TestT15KeychainThatTheBusStarts(t *testing.T) {
 	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	startBus(t, keychaintest.Activatable{Name: "org.freedesktop.secrets", Exec: script})
+	startBus(t, bustest.Activatable{Name: "org.freedesktop.secrets", Exec: script})
 	k := newKeychain(t)
 	put(t, k, "p", 1)
 	expect(t, k, "p", 1)

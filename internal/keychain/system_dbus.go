@@ -13,6 +13,7 @@ import (
 	"github.com/zalando/go-keyring"
 
 	"github.com/cspctl/cspctl/internal/provider"
+	"github.com/cspctl/cspctl/internal/sessionbus"
 )
 
 // secretService is the Secret Service of freedesktop.org
@@ -34,12 +35,12 @@ type secretService struct {
 const maxPrompts = 5
 
 func newSystem(service string) system {
-	return &secretService{name: service, addresses: busAddresses(os.Getenv, os.Getuid())}
+	return &secretService{name: service, addresses: sessionbus.Addresses(os.Getenv, os.Getuid())}
 }
 
 // probe implements system, over a connection of its own.
 func (s *secretService) probe(ctx context.Context) provider.StoreState {
-	conn, address, err := dialBus(ctx, s.addresses)
+	conn, address, err := sessionbus.Dial(ctx, s.addresses)
 	if err != nil {
 		return busFailure(ctx, err).State
 	}
@@ -111,11 +112,11 @@ func (s *secretService) join() (*dbus.Conn, error) {
 	address, shared, joined := s.address, s.shared, s.joined
 	s.mu.Unlock()
 	if address == "" {
-		return nil, errNoBus
+		return nil, sessionbus.ErrNone
 	}
 	// With an address in the environment godbus launches no daemon (T14).
-	if os.Getenv(busAddressEnv) != address {
-		if err := os.Setenv(busAddressEnv, address); err != nil {
+	if os.Getenv(sessionbus.AddressEnv) != address {
+		if err := os.Setenv(sessionbus.AddressEnv, address); err != nil {
 			return nil, err
 		}
 	}
@@ -257,7 +258,7 @@ func busFailure(ctx context.Context, err error) *provider.StoreError {
 	switch {
 	case ctx.Err() != nil:
 		return unavailable(kind, "the session bus does not answer in time", "log out and in again", ctx.Err())
-	case errors.Is(err, errNoBus):
+	case errors.Is(err, sessionbus.ErrNone):
 		return unavailable(kind, "there is no session bus, and so no keychain", hint, err)
 	}
 	return unavailable(kind, "the session bus can't be reached", hint, err)

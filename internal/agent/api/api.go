@@ -34,9 +34,9 @@ const (
 // Options are what a Server is made of. Agent is needed.
 type Options struct {
 	Agent  *agent.Agent
-	Role   Role   // of the socket; Owner if zero
-	Socket string // its path, for the status
-	Audit  *Audit // nil: tokens handed out are not put on record
+	Role   Role    // of the socket; Owner if zero
+	Socket string  // its path, for the status
+	Audit  *Audit  // nil: tokens handed out are not put on record
 	Events *Events // nil: there are none to read
 	Log    *slog.Logger
 

@@ -70,7 +70,9 @@ func (s Subject) Warning(stage string, now time.Time) ipc.Event {
 	if s.TokenName != "" {
 		e.Message += " " + s.TokenName
 	}
-	e.Message += " of profile " + s.Profile + s.condition(stage, now)
+	condition, on := s.condition(stage, now)
+	e.Summary = e.Message + " of profile " + s.Profile + condition
+	e.Message = e.Summary + on
 	switch {
 	case s.RenewURL != "" && s.Kind == tokenKind:
 		e.Message += "; make a new one at " + s.RenewURL + ", then: " + e.RenewWith
@@ -88,21 +90,21 @@ func (s Subject) event(kind string, now time.Time) ipc.Event {
 // tokenKind is what people can make anew themselves.
 const tokenKind = "API token"
 
-// condition says what is the matter, to follow the name.
-func (s Subject) condition(stage string, now time.Time) string {
-	on := s.ExpiresAt.UTC().Format("2006-01-02 15:04 UTC")
+// condition says what is the matter, to follow the name, and when.
+func (s Subject) condition(stage string, now time.Time) (what, on string) {
+	on = s.ExpiresAt.UTC().Format("2006-01-02 15:04 UTC")
 	left := s.ExpiresAt.Sub(now)
 	switch {
 	case stage == ipc.StageDeactivated:
-		return " was deactivated in the console"
+		return " was deactivated in the console", ""
 	case stage == ipc.StageRefused:
-		return " is refused by the server: it was revoked or replaced"
+		return " is refused by the server", ": it was revoked or replaced"
 	case left <= 0 || stage == ipc.StageExpired:
-		return " expired on " + on
+		return " expired", " on " + on
 	case left < 2*time.Hour:
-		return fmt.Sprintf(" expires in %d minutes, on %s", int(left.Minutes()), on)
+		return fmt.Sprintf(" expires in %d minutes", int(left.Minutes())), ", on " + on
 	case left < 2*day:
-		return fmt.Sprintf(" expires in %d hours, on %s", int(left.Hours()), on)
+		return fmt.Sprintf(" expires in %d hours", int(left.Hours())), ", on " + on
 	}
-	return fmt.Sprintf(" expires in %d days, on %s", int(left/day), on)
+	return fmt.Sprintf(" expires in %d days", int(left/day)), ", on " + on
 }

@@ -6,13 +6,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/cspctl/cspctl/internal/sessionbus/bustest"
 )
 
 // StartGNOMEKeyring starts a real gnome-keyring-daemon on the bus, with a home
 // of its own and an unlocked collection called login. It skips the test where
 // the daemon is not installed.
-func StartGNOMEKeyring(t testing.TB, b *Bus) {
+func StartGNOMEKeyring(t testing.TB, b *bustest.Bus) {
 	t.Helper()
 	program, err := exec.LookPath("gnome-keyring-daemon")
 	if err != nil {
@@ -23,7 +24,7 @@ func StartGNOMEKeyring(t testing.TB, b *Bus) {
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_RUNTIME_DIR=" + b.Dir,
 		"DBUS_SESSION_BUS_ADDRESS=" + b.Address}
 	cmd.Stdin = strings.NewReader("the password of the collection")
-	dieWithParent(cmd)
+	bustest.DieWithParent(cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -32,21 +33,4 @@ func StartGNOMEKeyring(t testing.TB, b *Bus) {
 		_ = cmd.Wait()
 	})
 	b.AwaitName(t, busName)
-}
-
-// AwaitName waits until somebody owns a name on the bus.
-func (b *Bus) AwaitName(t testing.TB, name string) {
-	t.Helper()
-	conn := b.connect(t)
-	defer conn.Close()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		var owned bool
-		if err := conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, name).Store(&owned); err != nil {
-			t.Fatal(err)
-		}
-		if owned {
-			return
-		}
-	}
-	t.Fatalf("nobody owns %s", name)
 }

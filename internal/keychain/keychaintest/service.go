@@ -1,3 +1,5 @@
+// Package keychaintest plays a keychain for tests: a Secret Service that locks,
+// prompts, hangs and vanishes on command.
 package keychaintest
 
 import (
@@ -8,6 +10,8 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+
+	"github.com/cspctl/cspctl/internal/sessionbus/bustest"
 )
 
 // Answer is what the person at the machine does with a prompt.
@@ -63,10 +67,10 @@ const (
 
 // Start puts a Secret Service with an unlocked, empty collection called login
 // on the bus.
-func Start(t testing.TB, b *Bus) *Service {
+func Start(t testing.TB, b *bustest.Bus) *Service {
 	t.Helper()
 	s := &Service{
-		conn: b.connect(t), done: make(chan struct{}), collection: "login",
+		conn: b.Connect(t), done: make(chan struct{}), collection: "login",
 		items: map[int]*item{}, hooks: map[string]func(){}, calls: map[string]int{}, called: make(chan struct{}),
 	}
 	t.Cleanup(s.Die)

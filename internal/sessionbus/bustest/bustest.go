@@ -1,7 +1,5 @@
-// Package keychaintest plays a keychain for tests: a session bus of its own,
-// and a Secret Service on it that locks, prompts, hangs and vanishes on
-// command.
-package keychaintest
+// Package bustest gives tests a session bus of their own.
+package bustest
 
 import (
 	"bufio"
@@ -12,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -87,7 +86,7 @@ func (b *Bus) Restart(t testing.TB) {
 	t.Helper()
 	b.Kill()
 	cmd := exec.Command(b.program, "--config-file="+b.config, "--nofork", "--print-address")
-	dieWithParent(cmd)
+	DieWithParent(cmd)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -122,8 +121,8 @@ func (b *Bus) Kill() {
 	}
 }
 
-// connect returns a connection of its own to the bus.
-func (b *Bus) connect(t testing.TB) *dbus.Conn {
+// Connect returns a connection of its own to the bus.
+func (b *Bus) Connect(t testing.TB) *dbus.Conn {
 	t.Helper()
 	conn, err := dbus.Connect(b.Address)
 	if err != nil {
@@ -131,4 +130,21 @@ func (b *Bus) connect(t testing.TB) *dbus.Conn {
 	}
 	t.Cleanup(func() { conn.Close() })
 	return conn
+}
+
+// AwaitName waits until somebody owns a name on the bus.
+func (b *Bus) AwaitName(t testing.TB, name string) {
+	t.Helper()
+	conn := b.Connect(t)
+	defer conn.Close()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		var owned bool
+		if err := conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, name).Store(&owned); err != nil {
+			t.Fatal(err)
+		}
+		if owned {
+			return
+		}
+	}
+	t.Fatalf("nobody owns %s", name)
 }

@@ -1,6 +1,9 @@
 //go:build unix && !darwin
 
-package keychain
+// Package sessionbus finds the user's D-Bus session bus, and connects to it
+// without ever starting one: godbus's own way would launch a daemon that stays
+// (https://github.com/godbus/dbus/issues/268).
+package sessionbus
 
 import (
 	"context"
@@ -15,18 +18,19 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-const busAddressEnv = "DBUS_SESSION_BUS_ADDRESS"
+// AddressEnv is where a session says what its bus is.
+const AddressEnv = "DBUS_SESSION_BUS_ADDRESS"
 
-// errNoBus: nothing is there that could be a session bus.
-var errNoBus = errors.New("no session bus")
+// ErrNone: nothing is there that could be a session bus.
+var ErrNone = errors.New("no session bus")
 
-// busAddresses returns the addresses at which the session bus may be: the
+// Addresses returns the addresses at which the session bus may be: the
 // environment's, and the socket in the user's runtime directory, which outlives
 // the session that the environment may speak of. None of them makes godbus
 // launch a daemon.
-func busAddresses(getenv func(string) string, uid int) []string {
+func Addresses(getenv func(string) string, uid int) []string {
 	var list []string
-	for a := range strings.SplitSeq(getenv(busAddressEnv), ";") {
+	for a := range strings.SplitSeq(getenv(AddressEnv), ";") {
 		if a != "" && !strings.HasPrefix(a, "autolaunch:") {
 			list = append(list, a)
 		}
@@ -42,10 +46,10 @@ func busAddresses(getenv func(string) string, uid int) []string {
 	return list
 }
 
-// dialBus connects to the first address that answers. The connection ends with
-// ctx. It uses none of godbus's shared state.
-func dialBus(ctx context.Context, addresses []string) (*dbus.Conn, string, error) {
-	err := errNoBus
+// Dial connects to the first address that answers, and returns that. The
+// connection ends with ctx. It uses none of godbus's shared state.
+func Dial(ctx context.Context, addresses []string) (*dbus.Conn, string, error) {
+	err := ErrNone
 	for _, a := range addresses {
 		if !ownSocket(a) {
 			continue
