@@ -107,6 +107,13 @@ func (s *settings) stages(profile string) expiry.Stages {
 	return s.now.Stages(profile)
 }
 
+// desktop reports whether notifications about a profile are wanted there.
+func (s *settings) desktop(profile string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now.Desktop(profile)
+}
+
 // providers is every way to turn a stored secret into an access token.
 func (s *settings) providers() map[string]agent.Provider {
 	return map[string]agent.Provider{

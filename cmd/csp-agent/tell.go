@@ -11,12 +11,14 @@ import (
 	"github.com/cspctl/cspctl/internal/agent/expiry"
 	"github.com/cspctl/cspctl/internal/bootclock"
 	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/notify"
 )
 
 // tellers are the parts that tell people and programs of what happens.
 type tellers struct {
-	events *api.Events
-	watch  atomic.Pointer[expiry.Watch] // nil until there is an agent to watch
+	events  *api.Events
+	watch   atomic.Pointer[expiry.Watch] // nil until there is an agent to watch
+	desktop *notify.Desktop
 }
 
 func newTellers() *tellers { return &tellers{events: api.NewEvents()} }
@@ -31,13 +33,22 @@ func (t *tellers) publish(e ipc.Event) {
 
 // watchOver makes the watch over the API tokens of an agent.
 func (t *tellers) watchOver(a *agent.Agent, s *settings, log *slog.Logger) {
-	wall := func() time.Time { return bootclock.Clock{}.Now().Wall }
+	now := bootclock.Clock{}.Now
+	t.desktop = notify.NewDesktop(notify.Options{
+		Snooze: func(profile string) { t.watch.Load().Snooze(t.desktop.Name(), profile) },
+		Ready:  func() { t.watch.Load().Rouse() },
+		Log:    log,
+	})
+	journal := expiry.Journal{Log: log, Publish: t.publish, Now: func() time.Time { return now().Wall }}
 	t.watch.Store(expiry.New(expiry.Options{
 		Profiles: a,
-		Channels: []expiry.Channel{expiry.Journal{Log: log, Publish: t.publish, Now: wall}},
+		Channels: []expiry.Channel{journal, t.desktop},
 		Stages:   s.stages,
-		Now:      func() (time.Time, time.Duration) { i := bootclock.Clock{}.Now(); return i.Wall, i.Boot },
-		Log:      log,
+		Wanted: func(channel, profile string) bool {
+			return channel != t.desktop.Name() || s.desktop(profile)
+		},
+		Now: func() (time.Time, time.Duration) { i := now(); return i.Wall, i.Boot },
+		Log: log,
 	}))
 }
 
@@ -48,4 +59,7 @@ func (t *tellers) run(ctx context.Context) { t.watch.Load().Run(ctx) }
 func (t *tellers) rouse() { t.watch.Load().Rouse() }
 
 // close ends what would keep the agent from ending.
-func (t *tellers) close() { t.events.Close() }
+func (t *tellers) close() {
+	t.events.Close()
+	t.desktop.Close()
+}
