@@ -18,7 +18,7 @@ func (a *Agent) Status(ctx context.Context) ipc.Status {
 		Version:   ipc.Version,
 		PID:       os.Getpid(),
 		StartedAt: a.started.Wall.UTC().Truncate(time.Second),
-		Stores:    a.storeStates(ctx),
+		Stores:    a.StoreStates(ctx),
 		Profiles:  []ipc.ProfileStatus{},
 	}
 	if c, bad := a.state.load(); bad == nil {
@@ -29,7 +29,9 @@ func (a *Agent) Status(ctx context.Context) ipc.Status {
 	return s
 }
 
-func (a *Agent) storeStates(ctx context.Context) []ipc.StoreStatus {
+// StoreStates describes the stores. It is bounded in time, and asks nobody for
+// anything.
+func (a *Agent) StoreStates(ctx context.Context) []ipc.StoreStatus {
 	kinds := []string{provider.Keychain, provider.File, provider.Memory}
 	states := make([]ipc.StoreStatus, len(kinds))
 	var wg sync.WaitGroup

@@ -45,6 +45,12 @@ type Options struct {
 	// Unusable returns the error that answers every request which needs
 	// settings, where there never were any that could be used; else nil.
 	Unusable func() *ipc.Error
+	// Metrics returns the page of metrics in a format that the Accept header
+	// takes, and its Content-Type. Nil: there is none.
+	Metrics func(accept string) (contentType string, page []byte, err error)
+	// Refused, if not nil, hears of requests that were turned away for what
+	// they are, whatever they ask: by RefusedRole and so on.
+	Refused func(listen.Peer, string)
 }
 
 // Server is the http.Handler of one socket.
@@ -52,6 +58,7 @@ type Server struct {
 	Options
 	mux *http.ServeMux
 
+	pages  chan struct{} // one for each page of metrics under way
 	mu     sync.Mutex
 	coming map[string]int // logins under way, by profile; see makeRoom
 }
@@ -73,7 +80,7 @@ func New(o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{Options: o, mux: http.NewServeMux(), coming: map[string]int{}}
+	s := &Server{Options: o, mux: http.NewServeMux(), pages: make(chan struct{}, maxPages), coming: map[string]int{}}
 	for _, r := range routes {
 		s.mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { s.serve(w, req, r) })
 	}
@@ -85,6 +92,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(ipc.HeaderVersion, ipc.Version)
 	// A name that no browser resolves to a socket of ours, and no other.
 	if r.Host != ipc.Host {
+		s.refused(r, RefusedHost)
 		s.fail(w, r, &ipc.Error{Code: ipc.CodeNotAllowed, Message: "the Host header must be " + ipc.Host, Hint: "use the URL http://" + ipc.Host + "/v1/..."})
 		return
 	}
@@ -100,6 +108,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serve(w http.ResponseWriter, req *http.Request, r route) {
 	peer, _ := listen.PeerFrom(req.Context())
 	if s.Role&r.roles == 0 {
+		s.refused(req, RefusedRole)
 		s.fail(w, req, &ipc.Error{Code: ipc.CodeNotAllowed, Message: "this socket's role does not allow that", Hint: "ask on the owner's socket"})
 		return
 	}
@@ -216,8 +225,13 @@ func (s *Server) writeJSON(w http.ResponseWriter, status int, v any) {
 // write sends a whole reply. It always states the length: the client refuses
 // chunks.
 func (s *Server) write(w http.ResponseWriter, status int, contentType string, b []byte) {
-	if len(b) > ipc.MaxReplyBody {
-		s.writeJSON(w, http.StatusInternalServerError, tooLong(len(b)))
+	s.writeUpTo(ipc.MaxReplyBody, w, status, contentType, b)
+}
+
+// writeUpTo is write for an answer whose bound is its own.
+func (s *Server) writeUpTo(most int, w http.ResponseWriter, status int, contentType string, b []byte) {
+	if len(b) > most {
+		s.writeJSON(w, http.StatusInternalServerError, tooLong(len(b), most))
 		return
 	}
 	h := w.Header()

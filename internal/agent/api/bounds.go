@@ -70,8 +70,8 @@ func (s *Server) makeRoom(name string) (release func(), err error) {
 
 // tooLong answers instead of a reply that is over the bound of the wire, which
 // no client would take.
-func tooLong(size int) *ipc.Error {
+func tooLong(size, most int) *ipc.Error {
 	return &ipc.Error{Code: ipc.CodeInternal,
-		Message: fmt.Sprintf("the answer has %d KiB, and may have %d", size>>10, ipc.MaxReplyBody>>10),
+		Message: fmt.Sprintf("the answer has %d KiB, and may have %d", size>>10, most>>10),
 		Hint:    "ask for less: cspctl profile show NAME, and cspctl profile remove NAME for what nobody needs"}
 }

@@ -32,6 +32,7 @@ var routes = []route{
 	{pattern: "GET /v1/profiles/{name}/inspect", roles: Owner, handle: inspect},
 	{pattern: "GET /v1/expiry", roles: Observe | Owner, handle: expiry},
 	{pattern: "GET /v1/events", roles: Observe | Owner, handle: events},
+	{pattern: "GET /metrics", roles: Observe | Owner, handle: metrics, always: true},
 	{pattern: "POST /v1/unlock", roles: Owner, handle: unlock},
 }
 
@@ -82,6 +83,9 @@ func status(s *Server, c *call) (any, error) {
 	st.Socket = s.Socket
 	if s.Config != nil {
 		st.Config = s.Config()
+	}
+	if s.Role == Observe {
+		return observed(st), nil
 	}
 	return st, nil
 }

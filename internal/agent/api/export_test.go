@@ -1,0 +1,4 @@
+package api
+
+// Observed is tried directly.
+var Observed = observed
