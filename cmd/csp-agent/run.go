@@ -19,6 +19,7 @@ import (
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/ipc/listen"
 	"github.com/cspctl/cspctl/internal/jwtcheck"
+	"github.com/cspctl/cspctl/internal/metrics"
 )
 
 // shutdownTime is how long requests under way may go on after SIGTERM.
@@ -70,13 +71,15 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 		return err
 	}
 	settings := loadSettings(f.config, log, level)
-	sockets, err := openSockets(settings, log)
+	counted := metrics.New()
+	refused := refusals(log, counted)
+	sockets, err := openSockets(settings, refused)
 	if err != nil {
 		return err
 	}
 	stores, closeStores := openStores(f, os.Getenv)
 	defer closeStores()
-	tell := newTellers()
+	tell := newTellers(counted)
 	a, err := agent.New(agent.Options{
 		Providers:    settings.providers(),
 		Stores:       stores,
@@ -94,6 +97,7 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 	}
 	defer a.Close()
 	tell.watchOver(a, settings, log)
+	counted.Watch(a, settings.status)
 	audit := api.NewAudit(f.audit, log)
 	defer func() {
 		if err := audit.Close(); err != nil {
@@ -101,14 +105,18 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 		}
 	}()
 
+	handler := func(role api.Role, path string) http.Handler {
+		return api.New(api.Options{
+			Agent: a, Role: role, Socket: path, Audit: audit, Events: tell.events, Log: log,
+			Config: settings.status, Unusable: settings.unusable,
+			Metrics: counted.Page, Refused: func(p listen.Peer, reason string) { counted.Refused(p.UID, reason) },
+		})
+	}
 	var servers []*http.Server
 	var wg sync.WaitGroup
 	failed := make(chan error, len(sockets))
 	for _, l := range sockets {
-		server := listen.Server(api.New(api.Options{
-			Agent: a, Role: api.Owner, Socket: l.Path(), Audit: audit, Events: tell.events, Log: log,
-			Config: settings.status, Unusable: settings.unusable,
-		}))
+		server := listen.Server(handler(api.Owner, l.Path()))
 		server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 		servers = append(servers, server)
 		wg.Go(func() {
@@ -117,17 +125,22 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 			}
 		})
 	}
+	further := &furtherSockets{log: log, refused: refused, handler: handler}
+	further.set(settings.sockets())
 	wg.Go(func() { a.Run(ctx) })
 	wg.Go(func() { tell.run(ctx) })
 	log.Info("serving", "version", ipc.Version, "socket", sockets[0].Path(), "pid", os.Getpid())
 
-	reload := func() { settings.reload(); tell.rouse() }
-	err = wait(ctx, &watch{sockets: sockets, log: log}, hangup, reload, failed)
+	found := &watch{sockets: sockets, log: log}
+	err = wait(ctx, hangup, failed,
+		func() { settings.reload(); tell.rouse() },
+		func() error { further.set(settings.sockets()); return found.look() })
 	log.Info("stopping")
 	stop()
 	tell.close()
 	end, cancel := context.WithTimeout(context.Background(), shutdownTime)
 	defer cancel()
+	further.close(end)
 	for _, s := range servers {
 		if s.Shutdown(end) != nil {
 			_ = s.Close()
@@ -141,8 +154,9 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 	return err
 }
 
-// wait returns when the agent is to end: nil where that is as it should be.
-func wait(ctx context.Context, w *watch, hangup <-chan os.Signal, reload func(), failed <-chan error) error {
+// wait calls reload at a SIGHUP, and look each second. It returns when the
+// agent is to end: nil where that is as it should be.
+func wait(ctx context.Context, hangup <-chan os.Signal, failed <-chan error, reload func(), look func() error) error {
 	check := time.NewTicker(selfCheck)
 	defer check.Stop()
 	for {
@@ -154,7 +168,7 @@ func wait(ctx context.Context, w *watch, hangup <-chan os.Signal, reload func(),
 		case err := <-failed:
 			return err
 		case <-check.C:
-			if err := w.look(); err != nil {
+			if err := look(); err != nil {
 				return err
 			}
 		}
@@ -163,10 +177,9 @@ func wait(ctx context.Context, w *watch, hangup <-chan os.Signal, reload func(),
 
 // openSockets returns the sockets that systemd passed, or else makes the
 // user's own.
-func openSockets(s *settings, log *slog.Logger) ([]*listen.Listener, error) {
-	var refusals refusalLog
+func openSockets(s *settings, refused func(listen.Peer, error)) ([]*listen.Listener, error) {
 	options := func(_, path string) listen.Options {
-		return listen.Options{Path: path, AllowRoot: s.allowRoot(), Refused: func(p listen.Peer, err error) { refusals.report(log, p, err) }}
+		return listen.Options{Path: path, AllowRoot: s.allowRoot(), Refused: refused}
 	}
 	activated, err := listen.Activated(options)
 	if err != nil || len(activated) > 0 {
@@ -181,25 +194,4 @@ func openSockets(s *settings, log *slog.Logger) ([]*listen.Listener, error) {
 		return nil, err
 	}
 	return []*listen.Listener{l}, nil
-}
-
-// refusalLog reports peers that were turned away, each uid at most once a
-// minute, so that nobody can fill the journal.
-type refusalLog struct {
-	mu   sync.Mutex
-	last map[uint32]time.Time
-}
-
-func (r *refusalLog) report(log *slog.Logger, p listen.Peer, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := time.Now()
-	if now.Sub(r.last[p.UID]) < time.Minute {
-		return
-	}
-	if r.last == nil || len(r.last) > 1000 {
-		r.last = map[uint32]time.Time{}
-	}
-	r.last[p.UID] = now
-	log.Warn("refused a connection", "uid", p.UID, "pid", p.PID, "err", err)
 }

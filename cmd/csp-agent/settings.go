@@ -114,6 +114,13 @@ func (s *settings) desktop(profile string) bool {
 	return s.now.Desktop(profile)
 }
 
+// sockets are those for others than the owner.
+func (s *settings) sockets() []config.Socket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now.Sockets
+}
+
 // providers is every way to turn a stored secret into an access token.
 func (s *settings) providers() map[string]agent.Provider {
 	return map[string]agent.Provider{

@@ -11,20 +11,25 @@ import (
 	"github.com/cspctl/cspctl/internal/agent/expiry"
 	"github.com/cspctl/cspctl/internal/bootclock"
 	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/metrics"
 	"github.com/cspctl/cspctl/internal/notify"
 )
 
 // tellers are the parts that tell people and programs of what happens.
 type tellers struct {
+	counted *metrics.Metrics
 	events  *api.Events
 	watch   atomic.Pointer[expiry.Watch] // nil until there is an agent to watch
 	desktop *notify.Desktop
 }
 
-func newTellers() *tellers { return &tellers{events: api.NewEvents()} }
+func newTellers(counted *metrics.Metrics) *tellers {
+	return &tellers{counted: counted, events: api.NewEvents()}
+}
 
 // publish passes an event on. It waits for nobody.
 func (t *tellers) publish(e ipc.Event) {
+	t.counted.Observe(e)
 	t.events.Publish(e)
 	if w := t.watch.Load(); w != nil {
 		w.Observe(e)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"time"
 
@@ -53,8 +54,9 @@ type Socket struct {
 	// among all groups of the peer.
 	UIDs []uint32 `toml:"uids"`
 	GIDs []uint32 `toml:"gids"`
-	// Mode of the socket, such as "0660"; 0600 if empty. Group is the gid of
-	// the socket; 0: the agent's own.
+	// Mode of the socket, such as "0660". Empty: 0660 if it has a group, else
+	// 0666, since the agent asks the kernel who each peer is. Group is the gid
+	// of the socket; 0: the agent's own.
 	Mode  Mode   `toml:"mode"`
 	Group uint32 `toml:"group"`
 }
@@ -155,10 +157,16 @@ func (s *Settings) checkWarnings() (key, text string) {
 		}
 		s.Profiles[name] = p
 	}
+	paths := map[string]bool{}
 	for _, k := range s.Sockets {
-		if text = k.check(); text != "" {
+		if text = k.check(runtime.GOOS); text != "" {
 			return "sockets", text
 		}
+		path := filepath.Clean(k.Path)
+		if paths[path] {
+			return "sockets", "two sockets have the path " + path
+		}
+		paths[path] = true
 	}
 	return "", ""
 }
@@ -179,8 +187,10 @@ func (e *Expiry) check() string {
 	return ""
 }
 
-func (k Socket) check() string {
+func (k Socket) check(goos string) string {
 	switch {
+	case goos == "windows":
+		return "there are no further sockets on Windows, where a pipe is its user's alone: remove [[sockets]]"
 	case !filepath.IsAbs(k.Path):
 		return "path is missing, or not absolute"
 	case k.Role.Name == "":

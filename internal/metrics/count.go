@@ -81,7 +81,7 @@ func (m *Metrics) Refused(uid uint32, reason string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	label := otherUID
-	if m.uids[uid] || len(m.uids) < maxUIDs {
+	if reason != ReasonUnknown && (m.uids[uid] || len(m.uids) < maxUIDs) {
 		m.uids[uid] = true
 		label = strconv.FormatUint(uint64(uid), 10)
 	}

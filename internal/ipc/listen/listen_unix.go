@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -201,19 +202,36 @@ func checkPath(path string) error {
 }
 
 // peerOf asks the kernel who connected.
-func peerOf(c net.Conn) (peer Peer, err error) {
+func peerOf(c net.Conn) (Peer, error) { return ask(c, ipc.PeerOfSocket) }
+
+// ask asks the kernel about the socket of a connection.
+func ask[T any](c net.Conn, what func(fd int) (T, error)) (answer T, err error) {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
-		return Peer{}, errors.New("not a socket")
+		return answer, errors.New("not a socket")
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return Peer{}, err
+		return answer, err
 	}
-	if ctlErr := raw.Control(func(fd uintptr) { peer, err = ipc.PeerOfSocket(int(fd)) }); ctlErr != nil {
-		return Peer{}, ctlErr
+	if ctlErr := raw.Control(func(fd uintptr) { answer, err = what(int(fd)) }); ctlErr != nil {
+		return answer, ctlErr
 	}
-	return peer, err
+	return answer, err
+}
+
+// lists reports whether the peer is among UIDs or in one of GIDs. A number that
+// stands for many users or groups lists none of them.
+func (o Options) lists(c net.Conn, p Peer) bool {
+	listed := func(list []uint32, id uint32) bool { return slices.Contains(list, id) && !standsForMany(id) }
+	if listed(o.UIDs, p.UID) {
+		return true
+	}
+	if len(o.GIDs) == 0 {
+		return false
+	}
+	groups, err := ask(c, groupsOf) // without those, the primary one counts
+	return listed(o.GIDs, p.GID) || err == nil && slices.ContainsFunc(groups, func(g uint32) bool { return listed(o.GIDs, g) })
 }
 
 // ownerOnly allows the agent's own user, and root if it may.

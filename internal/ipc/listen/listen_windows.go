@@ -53,6 +53,8 @@ func peerOf(c net.Conn) (Peer, error) {
 
 func ownerOnly(bool) func(Peer) bool { return func(Peer) bool { return true } }
 
+func (Options) lists(net.Conn, Peer) bool { return false }
+
 func (l *Listener) adopt() {}
 
 func maxFiles() int { return math.MaxInt32 }

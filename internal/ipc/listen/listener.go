@@ -52,12 +52,15 @@ type Options struct {
 	// list decides.
 	Allow     func(Peer) bool
 	AllowRoot bool
+	// UIDs and GIDs are served besides. GIDs are looked up among all groups of
+	// the peer. They have no meaning on Windows.
+	UIDs, GIDs []uint32
 	// Refused, if not nil, hears of every connection that was turned away,
 	// with ErrNotAllowed, ErrBusy or what kept the peer from being known.
 	Refused func(Peer, error)
 
 	MaxConns  int // 0: DefaultMaxConns; over it, new ones wait in the backlog
-	MaxPerUID int // 0: DefaultMaxPerUID, or MaxConns if Allow is nil; over it, they are refused
+	MaxPerUID int // 0: DefaultMaxPerUID, or MaxConns if only the owner is served; over it, they are refused
 }
 
 func (o Options) withDefaults() Options {
@@ -69,7 +72,7 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxPerUID <= 0 {
 		o.MaxPerUID = DefaultMaxPerUID
-		if o.Allow == nil {
+		if o.Allow == nil && len(o.UIDs)+len(o.GIDs) == 0 {
 			o.MaxPerUID = o.MaxConns
 		}
 	}
@@ -186,7 +189,7 @@ func (l *Listener) admit(raw net.Conn) (Peer, error) {
 	if err != nil {
 		return Peer{}, fmt.Errorf("the peer is unknown: %w", err)
 	}
-	if !l.o.Allow(peer) {
+	if !l.o.Allow(peer) && !l.o.lists(raw, peer) {
 		return peer, ErrNotAllowed
 	}
 	l.mu.Lock()
