@@ -26,6 +26,7 @@ var (
 	settings  = desc("csp_agent_settings_usable", "Whether the settings file can be used as it is now.")
 	stateFile = desc("csp_agent_state_usable", "Whether the file of the profiles can be used.")
 	storeIs   = desc("csp_agent_store_state", "Whether a store is in a state: 1 for the state that it is in.", "store", "state")
+	storeUse  = desc("csp_agent_store_profiles", "How many profiles that are logged in have their secret in a store.", "store")
 	profileIs = desc("csp_agent_profile_state", "Whether a profile is in a state: 1 for the state that it is in.", "profile", "provider", "state")
 	exchanges = desc("csp_agent_exchanges_total", "How often an access token was asked for upstream, by outcome; ahead if nobody waited for it.",
 		"profile", "provider", "outcome", "ahead")
@@ -65,8 +66,12 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	s.gauge(settings, truth(c.m.config == nil || c.m.config().Error == ""))
 	all, ends, err := c.look(s)
 	s.gauge(stateFile, truth(err == nil))
+	use := map[string]float64{}
 	for _, p := range all {
 		s.profile(p)
+		if !p.LoggedOut {
+			use[p.Store]++
+		}
 	}
 	for _, e := range ends {
 		s.expiry(e)
@@ -75,6 +80,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	defer cancel()
 	for _, store := range c.m.source.StoreStates(ctx) {
 		s.states(storeIs, storeStates, store.Status, store.Kind)
+		s.gauge(storeUse, use[store.Kind], store.Kind)
 	}
 }
 

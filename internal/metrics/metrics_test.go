@@ -95,9 +95,10 @@ func want(t *testing.T, got map[string]float64, wants map[string]float64) {
 func TestP7TheAgentsKnowledgeForMachines(t *testing.T) {
 	renewAt := noon.Add(10 * time.Minute)
 	ready := profile("a", 7, 2)
+	ready.Store = "keychain"
 	ready.AccessToken = &ipc.TokenStatus{ObtainedAt: noon.Add(-5 * time.Minute), ExpiresAt: noon.Add(25 * time.Minute), RenewAt: &renewAt}
 	out := profile("z", 0, 0)
-	out.State, out.LoggedOut = ipc.StateLoggedOut, true
+	out.State, out.LoggedOut, out.Store = ipc.StateLoggedOut, true, "memory"
 	odd := profile("odd", 0, 0)
 	odd.State = "of a newer agent"
 	m := newMetrics(&source{all: []ipc.ProfileStatus{ready, odd, out}, ends: []ipc.ProfileExpiry{
@@ -119,6 +120,8 @@ func TestP7TheAgentsKnowledgeForMachines(t *testing.T) {
 		`csp_agent_store_state{state="locked",store="keychain"}`:                                                                   1,
 		`csp_agent_store_state{state="ready",store="keychain"}`:                                                                    0,
 		`csp_agent_store_state{state="ready",store="memory"}`:                                                                      1,
+		`csp_agent_store_profiles{store="keychain"}`:                                                                               1,
+		`csp_agent_store_profiles{store="memory"}`:                                                                                 0,
 		`csp_agent_profile_state{profile="a",provider="csp",state="ready"}`:                                                        1,
 		`csp_agent_profile_state{profile="a",provider="csp",state="refused"}`:                                                      0,
 		`csp_agent_profile_state{profile="z",provider="csp",state="logged out"}`:                                                   1,
