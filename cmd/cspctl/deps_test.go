@@ -27,17 +27,18 @@ var denied = map[string]string{
 
 // allowed is all that cspctl links besides the standard library, and why.
 var allowed = map[string]string{
-	"github.com/cspctl/cspctl/cmd/cspctl":        "itself",
-	"github.com/cspctl/cspctl/internal/ipc":      "the wire",
-	"github.com/cspctl/cspctl/internal/provider": "the details document, which the wire passes on",
-	"github.com/cspctl/cspctl/internal/secret":   "texts that do not print themselves",
-	"github.com/cspctl/cspctl/internal/term":     "prompts and tables",
-	"golang.org/x/sys/unix":                      "sockets and terminals",
-	"golang.org/x/sys/windows":                   "pipes and terminals",
-	"golang.org/x/sys/internal/unsafeheader":     "of x/sys",
-	"golang.org/x/sys/plan9":                     "of x/term",
-	"golang.org/x/term":                          "prompts without echo",
-	"github.com/Microsoft/go-winio":              "the pipe, on Windows alone",
+	"github.com/cspctl/cspctl/cmd/cspctl":          "itself",
+	"github.com/cspctl/cspctl/internal/atomicfile": "files that other programs read; links nothing that is not linked anyway",
+	"github.com/cspctl/cspctl/internal/ipc":        "the wire",
+	"github.com/cspctl/cspctl/internal/provider":   "the details document, which the wire passes on",
+	"github.com/cspctl/cspctl/internal/secret":     "texts that do not print themselves",
+	"github.com/cspctl/cspctl/internal/term":       "prompts and tables",
+	"golang.org/x/sys/unix":                        "sockets and terminals",
+	"golang.org/x/sys/windows":                     "pipes and terminals",
+	"golang.org/x/sys/internal/unsafeheader":       "of x/sys",
+	"golang.org/x/sys/plan9":                       "of x/term",
+	"golang.org/x/term":                            "prompts without echo",
+	"github.com/Microsoft/go-winio":                "the pipe, on Windows alone",
 }
 
 // isStandard reports whether a package is of the standard library, whose paths

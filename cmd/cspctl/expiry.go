@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cspctl/cspctl/internal/atomicfile"
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/term"
 )
@@ -30,22 +31,26 @@ The forms of the output:
   json        what is known, and the verdict
   nagios      one line with performance data, for Nagios, Icinga, Checkmk
   prometheus  for the textfile collector of node_exporter; exit code 0
-  ics         a calendar with an alarm for each stage of warning; exit code 0`,
+  ics         a calendar with an alarm for each stage of warning; exit code 0
+
+With --to the last two are written to a file, as a whole and readable by
+everybody; where nothing can be told, the file stays as it is.`,
 	examples: `cspctl expiry
 cspctl expiry prod --warn 30d --critical 7d -o nagios
-cspctl expiry -o prometheus > csp.prom.new && mv csp.prom.new csp.prom
+cspctl expiry -o prometheus --to csp.prom
 cspctl expiry -o ics > api-tokens.ics`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		o := expiryOptions{warn: "14d", critical: "3d"}
 		checkedVar(fs, &o.warn, "warn", "warn when less than `DURATION` is left (default 14d)", checkDuration)
 		checkedVar(fs, &o.critical, "critical", "critical when less than `DURATION` is left (default 3d)", checkDuration)
 		outputVar(fs, &o.output, "table", "json", "nagios", "prometheus", "ics")
+		fileVar(fs, &o.to, "to", "write to `FILE`, for -o prometheus and ics")
 		return func(a *app, args []string) error { return runExpiry(a, args, o) }
 	},
 	end: endExpiry,
 }
 
-type expiryOptions struct{ warn, critical, output string }
+type expiryOptions struct{ warn, critical, output, to string }
 
 // verdict is how bad it is: the exit code of a monitoring plugin, from
 // https://www.monitoring-plugins.org/doc/guidelines.html. As an error it says
@@ -112,6 +117,13 @@ func runExpiry(a *app, args []string, o expiryOptions) error {
 	if c.warn < c.critical {
 		return usage("--warn is less than --critical, so there would never be a warning", "give --warn the longer time")
 	}
+	put := a.print
+	if o.to != "" {
+		if o.output != "prometheus" && o.output != "ics" {
+			return usage("--to is for -o prometheus and ics", "leave it out, or write the output to a file by the shell")
+		}
+		put = func(text string) error { return publish(o.to, text) }
+	}
 	report, err := askExpiry(a, args)
 	if err != nil {
 		return err
@@ -122,9 +134,9 @@ func runExpiry(a *app, args []string, o expiryOptions) error {
 	c.stages = report.Stages
 	switch o.output {
 	case "prometheus":
-		return a.print(c.prometheus())
+		return put(c.prometheus())
 	case "ics":
-		return a.print(c.calendar())
+		return put(c.calendar())
 	}
 	if len(c.list) == 0 {
 		return failed(ipc.CodeNoSuchProfile, "no profile is logged in, so there is nothing to watch", "log in: cspctl login")
@@ -141,6 +153,14 @@ func runExpiry(a *app, args []string, o expiryOptions) error {
 		return c.worst
 	}
 	return err
+}
+
+// publish replaces a file that programs of other users read, at any moment.
+func publish(path, text string) error {
+	if err := atomicfile.WriteMode(path, []byte(text), 0o644); err != nil {
+		return failed(ipc.CodeInternal, path+" can't be written: "+reason(err), "the folder must be there, and yours to write to")
+	}
+	return nil
 }
 
 func askExpiry(a *app, names []string) (ipc.ExpiryReport, error) {

@@ -24,13 +24,20 @@ func Write(path string, data []byte) error {
 	if err := makeDir(dir); err != nil {
 		return fmt.Errorf("make the folder: %w", err)
 	}
+	return WriteMode(path, data, 0o600)
+}
+
+// WriteMode is Write for a file that others may read, in a folder that is
+// there already.
+func WriteMode(path string, data []byte, mode fs.FileMode) error {
+	dir := filepath.Dir(path)
 	// CreateTemp opens with O_EXCL and mode 0600 under a name that nobody can
 	// have guessed; in the same folder, since a rename can't cross file systems.
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return fmt.Errorf("make a temporary file: %w", err)
 	}
-	if err := fill(f, data); err != nil {
+	if err := fill(f, data, mode); err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	if err := replace(f.Name(), path); err != nil {
@@ -56,8 +63,11 @@ func dirPattern(dir string) string {
 	return strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`, `\`, `\\`).Replace(dir)
 }
 
-func fill(f *os.File, data []byte) error {
+func fill(f *os.File, data []byte, mode fs.FileMode) error {
 	_, err := f.Write(data)
+	if err == nil && mode != 0o600 {
+		err = f.Chmod(mode) // whatever the umask is
+	}
 	if err == nil {
 		// Before the rename: else the new name may survive a crash that the
 		// new content does not.

@@ -64,6 +64,22 @@ func TestT33FileAndNewFoldersAreTheOwnersAlone(t *testing.T) {
 	expectAlone(t, path)
 }
 
+func TestFileForOthers(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	if err := atomicfile.WriteMode(path, []byte("one"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, path, "one")
+	expectAlone(t, path)
+	if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o644 {
+		t.Errorf("mode %v, %v", info.Mode().Perm(), err)
+	}
+	if err := atomicfile.WriteMode(filepath.Join(dir, "missing", "file"), nil, 0o644); err == nil {
+		t.Error("a folder was made that others can't enter")
+	}
+}
+
 func TestSymbolicLinkIsReplacedNotFollowed(t *testing.T) {
 	dir := t.TempDir()
 	victim, link := filepath.Join(t.TempDir(), "victim"), filepath.Join(dir, "link")
