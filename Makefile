@@ -45,6 +45,10 @@ deps: ## the Debian packages that tests use; needs root
 	@missing=; for p in $(DEBIAN); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+# Not installed: the package would start a server, now and at each boot.
+	@command -v promtool >/dev/null || { echo "installing /usr/local/bin/promtool (from the Debian package prometheus)"; \
+	d=$$(mktemp -d) && (cd $$d && chmod 755 . && apt-get update -qq && apt-get download -qq prometheus >/dev/null 2>&1 && \
+	dpkg-deb --fsys-tarfile prometheus_*.deb | tar xO ./usr/bin/promtool >promtool && install -m 755 promtool /usr/local/bin/); rm -rf $$d; }
 
 clean: ## what the other targets made
 	rm -rf bin dist
