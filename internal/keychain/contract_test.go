@@ -15,9 +15,9 @@ import (
 
 	"github.com/cspctl/cspctl/internal/keychain"
 	"github.com/cspctl/cspctl/internal/keychain/keychaintest"
-	"github.com/cspctl/cspctl/internal/sessionbus/bustest"
 	"github.com/cspctl/cspctl/internal/provider"
 	"github.com/cspctl/cspctl/internal/secret"
+	"github.com/cspctl/cspctl/internal/sessionbus/bustest"
 )
 
 // credential makes one whose every field depends on n.

@@ -17,8 +17,8 @@ import (
 
 	"github.com/cspctl/cspctl/internal/keychain"
 	"github.com/cspctl/cspctl/internal/keychain/keychaintest"
-	"github.com/cspctl/cspctl/internal/sessionbus/bustest"
 	"github.com/cspctl/cspctl/internal/provider"
+	"github.com/cspctl/cspctl/internal/sessionbus/bustest"
 )
 
 // impatient has short deadlines, for calls that are meant to run into them. On

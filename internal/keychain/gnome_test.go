@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/cspctl/cspctl/internal/keychain/keychaintest"
-	"github.com/cspctl/cspctl/internal/sessionbus/bustest"
 	"github.com/cspctl/cspctl/internal/provider"
+	"github.com/cspctl/cspctl/internal/sessionbus/bustest"
 )
 
 // What is stored in a real keychain is found there by other programs under

@@ -67,7 +67,8 @@ func (m *Metrics) Page(accept string) (contentType string, page []byte, err erro
 	if err != nil {
 		return "", nil, err
 	}
-	format := expfmt.NegotiateIncludingOpenMetrics(http.Header{"Accept": {accept}})
+	format := expfmt.NegotiateAccept(http.Header{"Accept": {accept}},
+		expfmt.FmtText, expfmt.FmtOpenMetrics_1_0_0, expfmt.FmtOpenMetrics_0_0_1)
 	var b bytes.Buffer
 	e := expfmt.NewEncoder(&b, format)
 	for _, f := range families {

@@ -243,7 +243,7 @@ func TestOpenMetrics(t *testing.T) {
 		!strings.Contains(string(b), "# TYPE csp_agent_cache_hits counter\n") {
 		t.Errorf("%v, %s: %s", err, kind, b)
 	}
-	for _, accept := range []string{"", "*/*", "text/html", "text/plain"} {
+	for _, accept := range []string{"", "*/*", "text/html", "text/plain", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"} {
 		if kind, _, err := m.Page(accept); err != nil || !strings.HasPrefix(kind, "text/plain; version=0.0.4") {
 			t.Errorf("%q: %s, %v", accept, kind, err)
 		}
