@@ -143,6 +143,10 @@ func TestP7ObserversOfAnotherUser(t *testing.T) {
 	}
 	o.until("the socket is made", func() bool { return exists(o.socket) })
 
+	before, err := o.exchanges()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		uid  uint32
 		args []string
@@ -167,6 +171,9 @@ func TestP7ObserversOfAnotherUser(t *testing.T) {
 		if code != c.code || !regexp.MustCompile(c.want).MatchString(out+stderr) || code == 6 && out != "" {
 			t.Errorf("uid %d, %v: exit %d, %q, %q", c.uid, c.args, code, out, stderr)
 		}
+	}
+	if after, err := o.exchanges(); err != nil || after != before { // P5
+		t.Errorf("observers caused exchanges: %d, then %d, %v", before, after, err)
 	}
 	main := filepath.Join(runOf(o.env), "csp-agent", "agent.sock")
 	page := o.metrics(main)
