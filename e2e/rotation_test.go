@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cspctl/cspctl/internal/keychain/keychaintest"
+	"github.com/cspctl/cspctl/internal/sessionbus/bustest"
 	"github.com/cspctl/cspctl/internal/sim"
 )
 
@@ -30,7 +31,7 @@ func TestP10KilledAtAnyMomentOfARotation(t *testing.T) {
 		w.killOften(t, "file")
 	})
 	t.Run("keychain", func(t *testing.T) {
-		bus := keychaintest.StartBus(t)
+		bus := bustest.StartBus(t)
 		keychaintest.StartGNOMEKeyring(t, bus)
 		w := newRotation(t, []string{"DBUS_SESSION_BUS_ADDRESS=" + bus.Address})
 		w.killOften(t, "keychain")

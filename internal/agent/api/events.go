@@ -154,6 +154,9 @@ func events(s *Server, c *call) (any, error) {
 				}
 			case <-r.wake:
 				for _, v := range r.take() {
+					if s.Role == Observe && v.Type == ipc.EventExchange {
+						v.Message = "" // as in the status: its code is enough
+					}
 					if b, err := json.Marshal(v); err != nil || !write(b) {
 						return
 					}

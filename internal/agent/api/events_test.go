@@ -158,6 +158,21 @@ func TestT28SlowReaderOfEvents(t *testing.T) {
 	})
 }
 
+// An observer learns that an exchange failed, and not what the server said.
+func TestObserversSeeNoTextsOfFailedExchanges(t *testing.T) {
+	inStream(t, func(t *testing.T, e *api.Events, open func(string) *bufio.Reader) {
+		r := open("")
+		next(t, r)
+		e.Publish(ipc.Event{Type: ipc.EventExchange, Outcome: ipc.OutcomeRefused, Code: ipc.CodeRefused, Message: "the server said this"})
+		e.Publish(ipc.Event{Type: ipc.EventWarning, Message: "the API token expires"})
+		first, _ := r.ReadString('\n')
+		second, _ := r.ReadString('\n')
+		if strings.Contains(first, "said this") || !strings.Contains(first, `"credential_refused"`) || !strings.Contains(second, "expires") {
+			t.Errorf("%q, %q", first, second)
+		}
+	})
+}
+
 func TestEventsHaveBounds(t *testing.T) {
 	inStream(t, func(t *testing.T, e *api.Events, open func(string) *bufio.Reader) {
 		for range 64 {
