@@ -101,7 +101,11 @@ func runLogin(a *app, args []string, o loginOptions) error {
 	for _, w := range res.Warnings {
 		a.warn(w, "")
 	}
-	a.note(loggedIn(res, a.now()))
+	replaced := ""
+	if old != nil && !old.LoggedOut {
+		replaced = what
+	}
+	a.note(loggedIn(res, replaced, a.now()))
 	return nil
 }
 
@@ -171,11 +175,19 @@ func secretName(provider string, old *ipc.Profile) string {
 	return "API token"
 }
 
-// loggedIn says whose secret it is and when it ends.
-func loggedIn(res ipc.LoginResult, now time.Time) string {
+// loggedIn says whose secret it is and when it ends; and what it replaced, if
+// it did.
+func loggedIn(res ipc.LoginResult, replaced string, now time.Time) string {
 	p := res.Profile
 	s := "logged in to profile " + p.Name
-	if p.Username != "" {
+	if replaced != "" {
+		s = "replaced the " + replaced + " of profile " + p.Name
+	}
+	switch {
+	case p.Username == "":
+	case replaced != "":
+		s += ", now of " + p.Username
+	default:
 		s += " as " + p.Username
 	}
 	if p.Org != "" {

@@ -183,7 +183,7 @@ func TestLoginToAnotherOrg(t *testing.T) {
 		want string
 		puts int
 	}{
-		{"yes", shell{tty: &fakeTTY{secret: aSecret, yes: true}, terminals: person}, 0, "logged in", 2},
+		{"yes", shell{tty: &fakeTTY{secret: aSecret, yes: true}, terminals: person}, 0, "replaced the API token of profile prod", 2},
 		{"no", shell{tty: &fakeTTY{secret: aSecret}, terminals: person}, 2, "nothing was changed", 1},
 		{"no person", shell{tty: &fakeTTY{secret: aSecret, yes: true}}, 2, "--replace", 1},
 		{"no terminal", shell{stdin: aSecret}, 2, "--replace", 1},
@@ -214,6 +214,23 @@ func TestLoginToAnotherOrg(t *testing.T) {
 				t.Errorf("%d requests", puts)
 			}
 		})
+	}
+}
+
+func TestLoginSaysWhatItReplaced(t *testing.T) {
+	for _, c := range []struct {
+		old  ipc.Profile
+		want string
+	}{
+		{ipc.Profile{Provider: "csp"}, "cspctl: replaced the API token of profile prod, now of jane@example.com, org acme, at https"},
+		{ipc.Profile{Provider: "vcd-session"}, "cspctl: replaced the password of profile prod, now of jane@example.com"},
+		{ipc.Profile{Provider: "csp", LoggedOut: true}, "cspctl: logged in to profile prod as jane@example.com"},
+	} {
+		f := newAgent(t)
+		c.old.Name = "prod"
+		f.json("GET /v1/profile", c.old)
+		f.accept()
+		shell{agent: f, stdin: aSecret}.run(t, "login", "prod", "--token-file", "-").want(t, 0, c.want)
 	}
 }
 

@@ -33,7 +33,7 @@ cspctl token --min-ttl 20m -o json`,
 		fs.BoolVar(&o.fresh, "fresh", false, "exchange a new token, whatever is cached")
 		choiceVar(fs, &o.kind, "kind", ipc.KindAccess, "which token; proxy: the password of Cloud Director's proxies", ipc.KindAccess, ipc.KindID, ipc.KindProxy)
 		checkedVar(fs, &o.passcode, "passcode", "the one-time passcode `N`, where the organization asks for one", checkPasscode)
-		choiceVar(fs, &o.warnings, "warnings", "", "when to warn of an API token that expires soon: auto means on a\nterminal (default $CSPCTL_WARNINGS, else auto)", warningModes...)
+		choiceVar(fs, &o.warnings, "warnings", "", "when to warn of an API token that expires soon: auto means once a\nday, on a terminal (default $CSPCTL_WARNINGS, else auto)", warningModes...)
 		outputVar(fs, &o.output, tokenForms...)
 		checkedVar(fs, &o.variable, "var", "the `NAME` of the variable, with -o env, which it implies", checkVariable)
 		return func(a *app, args []string) error { return runToken(a, args, o, isSet(fs, "o")) }
@@ -42,7 +42,7 @@ cspctl token --min-ttl 20m -o json`,
 
 var (
 	tokenForms   = []string{"raw", "json", "header", "bearer", "env", "exec-credential"}
-	warningModes = []string{"auto", "always", "off"}
+	warningModes = []string{ipc.WarningsAuto, ipc.WarningsAlways, ipc.WarningsOff}
 )
 
 type tokenOptions struct {
@@ -85,7 +85,7 @@ func runToken(a *app, args []string, o tokenOptions, outputSet bool) error {
 		execVersion = info.version
 		req.Interactive = req.Interactive && info.interactive
 	}
-	warn := a.warns(o.warnings) // before the wait: a bad setting is said in any case
+	req.Warnings = a.warnings(o.warnings) // before the wait: a bad setting is said in any case
 	c := a.agent()
 	out, warning, err := askToken(c, req, o, execVersion)
 	if codeOf(err) == ipc.CodePasscodeNeeded && req.Passcode.IsZero() && req.Interactive {
@@ -96,7 +96,7 @@ func runToken(a *app, args []string, o tokenOptions, outputSet bool) error {
 	if err != nil {
 		return err
 	}
-	if warning != "" && warn {
+	if warning != "" && req.Warnings != ipc.WarningsOff {
 		a.warn(warning, "")
 	}
 	return a.print(out)
@@ -123,21 +123,23 @@ func askToken(c *ipc.Client, req ipc.TokenRequest, o tokenOptions, execVersion s
 	return out, reply.Warning, err
 }
 
-// warns reports whether the agent's warning is to be shown.
-func (a *app) warns(mode string) bool {
+// warnings returns what to ask of the agent: it knows what was said already,
+// and here it is known whether somebody looks on.
+func (a *app) warnings(mode string) string {
 	if mode == "" {
 		mode = a.getenv("CSPCTL_WARNINGS")
 	}
 	switch mode {
-	case "always":
-		return true
-	case "off":
-		return false
-	case "", "auto":
+	case ipc.WarningsAlways, ipc.WarningsOff:
+		return mode
+	case "", ipc.WarningsAuto:
 	default: // a token is worth more than a setting
 		a.warn("CSPCTL_WARNINGS is not auto, always or off", "")
 	}
-	return a.isTerminal(2)
+	if a.isTerminal(2) {
+		return ipc.WarningsAuto
+	}
+	return ipc.WarningsOff
 }
 
 // checkVariable accepts what a POSIX shell takes for the name of a variable.

@@ -70,13 +70,13 @@ func TestTokenRequests(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		{nil, nil, "GET /v1/token?kind=access"},
-		{[]string{"prod"}, nil, "GET /v1/token?profile=prod&kind=access"},
-		{nil, map[string]string{"CSPCTL_PROFILE": "ci"}, "GET /v1/token?profile=ci&kind=access"},
-		{[]string{"prod"}, map[string]string{"CSPCTL_PROFILE": "ci"}, "GET /v1/token?profile=prod&kind=access"},
-		{[]string{"--fresh", "--kind", "id"}, nil, "GET /v1/token?kind=id&fresh=true"},
-		{[]string{"--min-ttl=1d2h", "prod"}, nil, "GET /v1/token?profile=prod&min_ttl=1d2h&kind=access"},
-		{[]string{"--min-ttl", "20m", "--", "prod"}, nil, "GET /v1/token?profile=prod&min_ttl=20m&kind=access"},
+		{nil, nil, "GET /v1/token?kind=access&warnings=off"},
+		{[]string{"prod"}, nil, "GET /v1/token?profile=prod&kind=access&warnings=off"},
+		{nil, map[string]string{"CSPCTL_PROFILE": "ci"}, "GET /v1/token?profile=ci&kind=access&warnings=off"},
+		{[]string{"prod"}, map[string]string{"CSPCTL_PROFILE": "ci"}, "GET /v1/token?profile=prod&kind=access&warnings=off"},
+		{[]string{"--fresh", "--kind", "id"}, nil, "GET /v1/token?kind=id&fresh=true&warnings=off"},
+		{[]string{"--min-ttl=1d2h", "prod"}, nil, "GET /v1/token?profile=prod&min_ttl=1d2h&kind=access&warnings=off"},
+		{[]string{"--min-ttl", "20m", "--", "prod"}, nil, "GET /v1/token?profile=prod&min_ttl=20m&kind=access&warnings=off"},
 	} {
 		f := newAgent(t)
 		f.token(nil)
@@ -166,37 +166,53 @@ func TestTokenHeaderIsForCSPAlone(t *testing.T) {
 	}
 }
 
+// Whether somebody looks on is known here; what was said already, the agent
+// knows. What it says is printed, unless nothing was to be heard.
 func TestTokenWarnings(t *testing.T) {
 	onTerminal := [3]bool{2: true}
 	for _, c := range []struct {
 		terminals [3]bool
 		flag, env string
-		want      bool
+		want      string // of the agent
 	}{
-		{onTerminal, "", "", true},
-		{[3]bool{0: true, 1: true}, "", "", false},
-		{[3]bool{}, "always", "", true},
-		{[3]bool{}, "", "always", true},
-		{onTerminal, "off", "", false},
-		{onTerminal, "", "off", false},
-		{onTerminal, "always", "off", true},
-		{onTerminal, "off", "always", false},
-		{[3]bool{}, "auto", "always", false},
+		{onTerminal, "", "", "auto"},
+		{[3]bool{0: true, 1: true}, "", "", "off"},
+		{[3]bool{}, "always", "", "always"},
+		{[3]bool{}, "", "always", "always"},
+		{onTerminal, "off", "", "off"},
+		{onTerminal, "", "off", "off"},
+		{onTerminal, "always", "off", "always"},
+		{onTerminal, "off", "always", "off"},
+		{[3]bool{}, "auto", "always", "off"},
 	} {
-		f := newAgent(t)
-		f.token(map[string]string{ipc.HeaderWarning: "the API token expires soon", ipc.HeaderWarningStage: "3d"})
-		args := []string{"token"}
-		if c.flag != "" {
-			args = append(args, "--warnings", c.flag)
+		for _, form := range []string{"raw", "json"} {
+			f := newAgent(t)
+			f.token(map[string]string{ipc.HeaderWarning: "the API token expires soon", ipc.HeaderWarningStage: "3d"}) // asked for or not
+			args := []string{"token", "-o", form}
+			if c.flag != "" {
+				args = append(args, "--warnings", c.flag)
+			}
+			r := shell{agent: f, terminals: c.terminals, env: map[string]string{"CSPCTL_WARNINGS": c.env}}.run(t, args...)
+			r.want(t, 0)
+			if got := f.asked()[0]; !strings.HasSuffix(got, "&warnings="+c.want) {
+				t.Errorf("%+v: asked %q", c, got)
+			}
+			if said := strings.Contains(r.stderr, "the API token expires soon"); said != (c.want != "off") || !said && r.stderr != "" {
+				t.Errorf("%+v: stderr is %q", c, r.stderr)
+			}
+			if form == "raw" && r.stdout != aToken+"\n" {
+				t.Errorf("%+v: stdout is %q", c, r.stdout)
+			}
 		}
-		r := shell{agent: f, terminals: c.terminals, env: map[string]string{"CSPCTL_WARNINGS": c.env}}.run(t, args...)
-		r.want(t, 0)
-		if got := r.stderr == "cspctl: warning: the API token expires soon\n"; got != c.want || !c.want && r.stderr != "" {
-			t.Errorf("%+v: stderr is %q", c, r.stderr)
-		}
-		if r.stdout != aToken+"\n" {
-			t.Errorf("%+v: stdout is %q", c, r.stdout)
-		}
+	}
+}
+
+func TestTokenWithAPasscodeSaysWhoLooksOn(t *testing.T) {
+	f := newAgent(t)
+	f.token(nil)
+	shell{agent: f, terminals: [3]bool{2: true}}.run(t, "token", "--passcode", "123456").want(t, 0)
+	if got := f.body("POST /v1/token"); !strings.Contains(got, `"warnings":"auto"`) {
+		t.Errorf("sent %s", got)
 	}
 }
 

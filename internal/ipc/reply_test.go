@@ -189,6 +189,7 @@ func TestTokenQuery(t *testing.T) {
 		"?min_ttl=5m":                            {MinTTL: "5m"},
 		"?profile=a%26b%3Dc%20%C3%A4&kind=id":    {Profile: "a&b=c ä", Kind: "id"},
 		"?profile=p&fresh=true&interactive=true": {Profile: "p", Fresh: true, Interactive: true},
+		"?warnings=auto":                         {Warnings: WarningsAuto},
 	} {
 		if got := tokenQuery(req); got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -91,6 +91,7 @@ func tokenQuery(req TokenRequest) string {
 	add("kind", req.Kind)
 	add("fresh", truth[req.Fresh])
 	add("interactive", truth[req.Interactive])
+	add("warnings", req.Warnings)
 	return b.String()
 }
 
