@@ -18,6 +18,8 @@ type environment struct {
 	stderr     io.Writer
 	isTerminal func(stream int) bool // 0, 1 or 2, as descriptors are numbered
 	openTTY    func() (terminal, error)
+	columns    func() int // of stdout; 0: it is no terminal, or does not say
+	openScreen func() (screen, error)
 	now        func() time.Time
 }
 
@@ -44,6 +46,14 @@ func system() environment {
 				return nil, err // not a nil *term.TTY in an interface
 			}
 			return t, nil
+		},
+		columns: func() int { return term.Columns(os.Stdout) },
+		openScreen: func() (screen, error) {
+			s, err := term.OpenScreen(os.Stdout)
+			if err != nil {
+				return nil, err
+			}
+			return s, nil
 		},
 		now: time.Now,
 	}

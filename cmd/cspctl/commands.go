@@ -13,6 +13,7 @@ var commands = []*command{
 	&profileCommand,
 	&logoutCommand,
 	&unlockCommand,
+	&openCommand,
 	&socketCommand,
 	&versionCommand,
 	&completionCommand,

@@ -58,12 +58,14 @@ func (rec Record) status(def string, now Instant) ipc.ProfileStatus {
 	acct.mu.Lock()
 	defer acct.mu.Unlock()
 	p := ipc.ProfileStatus{
-		Profile:   rec.profile(def),
-		State:     ipc.StateIdle,
-		LastError: acct.lastError,
-		Exchanges: acct.exchanges,
-		Hits:      acct.hits,
-		Misses:    acct.misses,
+		Profile: rec.profile(def),
+		State:   ipc.StateIdle,
+		// After a logout, it is nobody's.
+		Deactivated: rec.Deactivated && !rec.LoggedOut,
+		LastError:   acct.lastError,
+		Exchanges:   acct.exchanges,
+		Hits:        acct.hits,
+		Misses:      acct.misses,
 	}
 	if acct.exchanges > 0 {
 		p.LastExchange = wallTime(acct.lastExchange.Wall)

@@ -206,6 +206,7 @@ const (
 type ProfileStatus struct {
 	Profile
 	State        string       `json:"state"`
+	Deactivated  bool         `json:"deactivated,omitempty"`  // the API token, by its owner, in the console
 	AccessToken  *TokenStatus `json:"access_token,omitempty"` // nil: none is cached
 	LastExchange *time.Time   `json:"last_exchange_at,omitempty"`
 	LastError    *Error       `json:"last_error,omitempty"` // nil once an exchange succeeded

@@ -30,15 +30,3 @@ func Clean(s string) string {
 		return r
 	}, s)
 }
-
-// Width returns the columns that a cleaned s takes: its characters without
-// the combining ones. Wide East Asian characters count as one.
-func Width(s string) int {
-	n := 0
-	for _, r := range s {
-		if r < 0x300 || !unicode.Is(unicode.Mn, r) {
-			n++
-		}
-	}
-	return n
-}

@@ -2,7 +2,6 @@ package term
 
 import (
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -31,19 +30,4 @@ func Relative(t, now time.Time) string {
 		return Span(-d) + " ago"
 	}
 	return "now"
-}
-
-// Bar returns the part left of a whole as a bar of width characters, such as
-// [######----]. It is full only if all is left and empty only if nothing is.
-func Bar(left, whole time.Duration, width int) string {
-	inner := max(width-2, 1)
-	n := 0
-	switch {
-	case whole <= 0 || left <= 0:
-	case left >= whole:
-		n = inner
-	default:
-		n = min(max(int(float64(inner)*float64(left)/float64(whole)+0.5), 1), inner-1)
-	}
-	return "[" + strings.Repeat("#", n) + strings.Repeat("-", inner-n) + "]"
 }

@@ -32,10 +32,25 @@ func (t *Table) Cells(cells ...Cell) {
 	t.rows = append(t.rows, row)
 }
 
-// String returns the table, each row ended by a newline, its columns two
-// spaces apart, no spaces at the end of a line.
-func (t *Table) String() string {
-	var widths []int
+// Width returns the columns of its longest line.
+func (t *Table) Width() int {
+	widths, total := t.widths(), 0
+	for _, row := range t.rows {
+		n := 0
+		for i, c := range row {
+			if c.Text != "" {
+				n = Width(c.Text)
+				for _, w := range widths[:i] {
+					n += w + 2
+				}
+			}
+		}
+		total = max(total, n)
+	}
+	return total
+}
+
+func (t *Table) widths() (widths []int) {
 	for _, row := range t.rows {
 		for i, c := range row {
 			if i == len(widths) {
@@ -44,6 +59,13 @@ func (t *Table) String() string {
 			widths[i] = max(widths[i], Width(c.Text))
 		}
 	}
+	return widths
+}
+
+// String returns the table, each row ended by a newline, its columns two
+// spaces apart, no spaces at the end of a line.
+func (t *Table) String() string {
+	widths := t.widths()
 	var b strings.Builder
 	for _, row := range t.rows {
 		gap := 0 // owed before the next cell that has text

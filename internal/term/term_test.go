@@ -1,6 +1,8 @@
 package term_test
 
 import (
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +48,7 @@ func FuzzClean(f *testing.F) {
 }
 
 func TestWidth(t *testing.T) {
-	for in, want := range map[string]int{"": 0, "abc": 3, "é": 1, "e\u0301": 1, "日本": 2} {
+	for in, want := range map[string]int{"": 0, "abc": 3, "é": 1, "e\u0301": 1, "日本": 4, "ｱ": 1, "Ａ": 2, "한글": 4, "🔑": 2, "█░…": 3, "a日\u20dd": 3} {
 		if got := term.Width(in); got != want {
 			t.Errorf("%q: got %d, want %d", in, got, want)
 		}
@@ -118,17 +120,130 @@ func TestSpanAndRelative(t *testing.T) {
 
 func TestBar(t *testing.T) {
 	for _, c := range []struct {
-		left, whole time.Duration
-		want        string
+		left, whole    time.Duration
+		ascii, unicode string
 	}{
-		{30, 30, "[##########]"}, {40, 30, "[##########]"}, {0, 30, "[----------]"}, {-1, 30, "[----------]"},
-		{15, 30, "[#####-----]"}, {29999, 30000, "[#########-]"}, {1, 30000, "[#---------]"}, {5, 0, "[----------]"},
+		{30, 30, "[##########]", "████████████"}, {40, 30, "[##########]", "████████████"},
+		{0, 30, "[----------]", "░░░░░░░░░░░░"}, {-1, 30, "[----------]", "░░░░░░░░░░░░"},
+		{15, 30, "[#####-----]", "██████░░░░░░"}, {29999, 30000, "[#########-]", "███████████░"},
+		{1, 30000, "[#---------]", "█░░░░░░░░░░░"}, {5, 0, "[----------]", "░░░░░░░░░░░░"},
 	} {
-		if got := term.Bar(c.left, c.whole, 12); got != c.want {
-			t.Errorf("%d of %d: %s, want %s", c.left, c.whole, got, c.want)
+		if got := term.Unicode(false).Bar(c.left, c.whole, 12); got != c.ascii {
+			t.Errorf("%d of %d: %s, want %s", c.left, c.whole, got, c.ascii)
+		}
+		if got := term.Unicode(true).Bar(c.left, c.whole, 12); got != c.unicode {
+			t.Errorf("%d of %d: %s, want %s", c.left, c.whole, got, c.unicode)
 		}
 	}
-	if got := term.Bar(1, 2, 0); !strings.HasPrefix(got, "[") || len(got) != 3 {
+	if got := term.Unicode(false).Bar(1, 2, 0); !strings.HasPrefix(got, "[") || len(got) != 3 {
 		t.Errorf("no width: %q", got)
+	}
+	if got := term.Unicode(true).Bar(1, 2, 0); term.Width(got) != 1 {
+		t.Errorf("no width: %q", got)
+	}
+}
+
+func TestMarksFollowTheLocale(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("consoles take UTF-16 there")
+	}
+	for _, c := range []struct {
+		env  map[string]string
+		want bool
+	}{
+		{nil, false},
+		{map[string]string{"LANG": "C"}, false},
+		{map[string]string{"LANG": "C.UTF-8"}, true},
+		{map[string]string{"LANG": "de_DE.utf8"}, true},
+		{map[string]string{"LANG": "de_DE.ISO-8859-1"}, false},
+		{map[string]string{"LANG": "C.UTF-8", "LC_CTYPE": "C"}, false},
+		{map[string]string{"LANG": "C", "LC_CTYPE": "en_US.UTF-8"}, true},
+		{map[string]string{"LANG": "C.UTF-8", "LC_CTYPE": "C.UTF-8", "LC_ALL": "POSIX"}, false},
+		{map[string]string{"LANG": "C", "LC_ALL": "C.UTF-8"}, true},
+	} {
+		if got := term.MarksFor(func(k string) string { return c.env[k] }) == term.Unicode(true); got != c.want {
+			t.Errorf("%v: %v", c.env, got)
+		}
+	}
+}
+
+func TestCut(t *testing.T) {
+	for _, c := range []struct {
+		s    string
+		most int
+		want string
+	}{
+		{"abc", 3, "abc"}, {"abcd", 3, "ab…"}, {"ab cd", 4, "ab…"}, {"日本語", 6, "日本語"}, {"日本語", 5, "日本…"},
+		{"日本語", 4, "日…"}, {"e\u0301e\u0301e\u0301", 2, "e\u0301…"}, {"abc", 1, "…"}, {"abc", 0, ""}, {"", 0, ""}, {"日", 1, "…"},
+	} {
+		if got := term.Cut(c.s, c.most, "…"); got != c.want {
+			t.Errorf("%q in %d: %q, want %q", c.s, c.most, got, c.want)
+		}
+	}
+	if got := term.Cut("abcdef", 5, "..."); got != "ab..." {
+		t.Errorf("got %q", got)
+	}
+	if got := term.Cut("abcdef", 2, "..."); got != "ab" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestWrap(t *testing.T) {
+	for _, c := range []struct {
+		s    string
+		most int
+		want []string
+	}{
+		{"one two three", 0, []string{"one two three"}},
+		{"one two three", 13, []string{"one two three"}},
+		{"one two three", 12, []string{"one two", "three"}},
+		{"one two three", 3, []string{"one", "two", "thr", "ee"}},
+		{"a https://example.com/b c", 8, []string{"a", "https://", "example.", "com/b c"}},
+		{"日本語 日本", 4, []string{"日本", "語", "日本"}},
+		{"日本", 1, []string{"日", "本"}},
+		{"", 5, []string{""}},
+	} {
+		if got := term.Wrap(c.s, c.most); !slices.Equal(got, c.want) {
+			t.Errorf("%q in %d: %q, want %q", c.s, c.most, got, c.want)
+		}
+	}
+}
+
+func FuzzWrapAndCut(f *testing.F) {
+	f.Add("one two three", 5)
+	f.Add("日本語 e\u0301", 3)
+	f.Fuzz(func(t *testing.T, s string, most int) {
+		s, most = term.Clean(s), 2+abs(most)%200
+		for _, l := range term.Wrap(s, most) {
+			if term.Width(l) > most {
+				t.Errorf("%q has a line of %d in %d: %q", s, term.Width(l), most, l)
+			}
+		}
+		squeeze := func(s string) string { return strings.Join(strings.Fields(s), "") }
+		if got := strings.Join(term.Wrap(s, most), ""); squeeze(got) != squeeze(s) {
+			t.Errorf("%q lost a character: %q", s, got)
+		}
+		if got := term.Cut(s, most, "…"); term.Width(got) > most {
+			t.Errorf("%q in %d is cut to %q", s, most, got)
+		}
+	})
+}
+
+func abs(n int) int { return max(n, -n, 0) }
+
+func TestTableWidth(t *testing.T) {
+	s := term.Colours(true)
+	var tab term.Table
+	if tab.Width() != 0 {
+		t.Error("an empty table is wide")
+	}
+	tab.Row("a", "日本語", "x")
+	tab.Cells(term.Cell{Text: "abc", Look: s.Red}, term.Cell{Text: "b"}, term.Cell{})
+	if got := tab.Width(); got != 3+2+6+2+1 {
+		t.Errorf("got %d of\n%s", got, tab.String())
+	}
+	tab.Row("", "0123456789")
+	if got := tab.Width(); got != 3+2+10+2+1 {
+		t.Errorf("got %d of\n%s", got, tab.String())
 	}
 }
