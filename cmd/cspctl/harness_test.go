@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -92,6 +93,7 @@ func (f *fakeAgent) body(what string) string {
 func sendJSON(w http.ResponseWriter, status int, v any) {
 	b, _ := json.Marshal(v)
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 	w.WriteHeader(status)
 	_, _ = w.Write(b)
 }
@@ -164,6 +166,8 @@ type shell struct {
 	stdin     string
 	terminals [3]bool
 	tty       *fakeTTY // nil: there is none
+	columns   int      // of stdout
+	screen    screen   // nil: there is none
 	stdout    io.Writer
 }
 
@@ -220,6 +224,13 @@ func (s shell) run(t *testing.T, args ...string) result {
 				return nil, errors.New("no terminal")
 			}
 			return s.tty, nil
+		},
+		columns: func() int { return s.columns },
+		openScreen: func() (screen, error) {
+			if s.screen == nil {
+				return nil, errors.New("no screen")
+			}
+			return s.screen, nil
 		},
 		now: func() time.Time { return noon },
 	}

@@ -42,9 +42,12 @@ stores    keychain: ready
           file: locked
             unlock it: cspctl unlock
 
-PROFILE  STATE    ACCESS TOKEN            RENEWAL      API TOKEN  LAST ERROR
-ci       refused  -                       retry in 5m  2d left    expired?[2J
-prod *   ready    [#####-----]  15m left  in 5m        33d left
+PROFILE  STATE    ACCESS TOKEN    RENEWAL      API TOKEN
+ci       refused  none            retry in 5m  refused
+    expired?[2J
+    the API token ends on 2026-05-06 12:00 UTC
+    hint: make a new one: cspctl login ci
+prod *   ready    [####----] 15m  in 5m        33d left
 `
 	if want = strings.ReplaceAll(want, "version dev", "version "+ipc.Version); r.stdout != want {
 		t.Errorf("got\n%s\nwant\n%s", r.stdout, want)

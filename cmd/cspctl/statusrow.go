@@ -112,36 +112,51 @@ func (v view) notes(p *ipc.ProfileStatus) (lines []string) {
 			lines = append(lines, "    "+l)
 		}
 	}
+	ends, look := v.ends(p)
 	if e := p.LastError; e != nil {
-		look := v.stateLook(p)
+		errorLook := v.stateLook(p)
 		if p.State == ipc.StateReady {
-			look = v.style.Yellow
+			errorLook = v.style.Yellow
 		}
-		say(e.Message, look)
-		if e.Hint != "" {
+		say(e.Message, errorLook)
+		if e.Hint != "" && ends == "" {
 			say("hint: "+e.Hint, v.style.Dim)
 		}
 	}
+	if ends == "" {
+		return lines
+	}
+	say(ends, look)
 	again := "cspctl login " + p.Name
 	if p.RenewURL != "" {
 		again = "cspctl open " + p.Name + ", then " + again
 	}
-	which := "API token"
+	hint := "hint: make a new one: "
+	if p.Deactivated {
+		hint = "hint: activate it there, or make a new one: "
+	}
+	say(hint+again, v.style.Dim)
+	return lines
+}
+
+// ends says that an API token has ended or ends soon; "" if it does not.
+func (v view) ends(p *ipc.ProfileStatus) (text string, look func(string) string) {
+	which := "the API token"
 	if p.TokenName != "" {
-		which += " " + quote(p.TokenName)
+		which += ` "` + p.TokenName + `"`
 	}
 	e := p.APIToken
 	switch {
 	case p.State == ipc.StateLoggedOut:
 	case p.Deactivated:
-		say("the "+which+" was deactivated in the console: activate it there, or make a new one: "+again, v.style.Red)
+		return which + " was deactivated in the console", v.style.Red
 	case e == nil || e.ExpiresAt == nil:
 	case !e.ExpiresAt.After(v.now):
-		say("the "+which+" has expired; make a new one: "+again, v.style.Red)
+		return which + " has expired", v.style.Red
 	case e.ExpiresAt.Sub(v.now) < renewSoon:
-		say("the "+which+" ends on "+e.ExpiresAt.UTC().Format("2006-01-02 15:04 UTC")+"; make a new one: "+again, expiryLook(e, v.now, v.style))
+		return which + " ends on " + e.ExpiresAt.UTC().Format("2006-01-02 15:04 UTC"), expiryLook(e, v.now, v.style)
 	}
-	return lines
+	return "", nil
 }
 
 // expiryLook colours the life left of an API token by the stages of warning:

@@ -164,7 +164,7 @@ func (v view) table(list []ipc.ProfileStatus, bar, most int, rich bool) *term.Ta
 	var t term.Table
 	titles := []string{"PROFILE", "STATE", "ACCESS TOKEN", "RENEWAL", "API TOKEN"}
 	if rich {
-		titles = append(titles, "ITS NAME", "SERVER")
+		titles = append(titles, "TOKEN NAME", "SERVER")
 	}
 	var header []term.Cell
 	for _, h := range titles {
