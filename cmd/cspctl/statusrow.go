@@ -50,6 +50,8 @@ func (v view) renewal(p *ipc.ProfileStatus) string {
 	switch {
 	case p.State == ipc.StateLoggedOut:
 		return "after login"
+	case p.RetryAt != nil && !p.RetryAt.After(v.now): // by the next call, or the next renewal
+		return "retry now"
 	case p.RetryAt != nil:
 		return "retry " + term.Relative(*p.RetryAt, v.now)
 	case p.State == ipc.StateRefused:
