@@ -78,7 +78,7 @@ func startAgent(ts *testscript.TestScript, neg bool, args []string) {
 var environment = []string{
 	"HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "PATH", "LANG",
 	"DBUS_SESSION_BUS_ADDRESS", "CSP_AGENT_SOCK", "CSP_AGENT_CONFIG", "CSP_AGENT_STORE_KEY_FILE",
-	"CREDENTIALS_DIRECTORY", "HTTPS_PROXY", "GORACE", "GODEBUG", "SSL_CERT_FILE",
+	"CREDENTIALS_DIRECTORY", "HTTPS_PROXY", "GORACE", "GODEBUG", "SSL_CERT_FILE", "DISPLAY",
 }
 
 // stopagent [kill] ends the agent by SIGTERM, or by SIGKILL.

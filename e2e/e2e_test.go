@@ -81,6 +81,8 @@ func TestScripts(t *testing.T) {
 			"words":      words,
 			"rewrite":    rewrite,
 			"keyring":    keyring,
+			"desktop":    desktop,
+			"shown":      shown,
 			"code":       code,
 			"stdin-code": stdinCode,
 			"oneagent":   oneAgent,

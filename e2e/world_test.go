@@ -25,6 +25,9 @@ type world struct {
 	url   string // of the simulator
 	agent *process
 	extra []func()
+
+	display string    // of the X server; empty: none runs
+	dunst   *exec.Cmd // nil: it does not run
 }
 
 // process is a program that runs until it is stopped.
