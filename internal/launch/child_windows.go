@@ -1,0 +1,80 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+func (l *Launcher) prepare(argv []string) *exec.Cmd {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir = filepath.VolumeName(argv[0]) + `\`
+	cmd.Env = environment(os.Environ())
+	return cmd
+}
+
+// group is a child, and a job that everything it starts is part of.
+type group struct {
+	job, process windows.Handle
+	cmd          *exec.Cmd
+}
+
+// startGroup starts the program without a console of its own. What it starts
+// in the moment before it is part of the job is not.
+func startGroup(_ context.Context, cmd *exec.Cmd) (*group, error) {
+	job, err := windows.CreateJobObject(nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("CreateJobObject: %w", err)
+	}
+	limits := windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION{
+		BasicLimitInformation: windows.JOBOBJECT_BASIC_LIMIT_INFORMATION{LimitFlags: windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE},
+	}
+	if _, err := windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation,
+		uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits))); err != nil {
+		_ = windows.CloseHandle(job)
+		return nil, fmt.Errorf("SetInformationJobObject: %w", err)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_NO_WINDOW | windows.CREATE_NEW_PROCESS_GROUP, HideWindow: true}
+	if err := cmd.Start(); err != nil {
+		_ = windows.CloseHandle(job)
+		return nil, err
+	}
+	g := &group{job: job, cmd: cmd}
+	g.process, err = windows.OpenProcess(windows.SYNCHRONIZE|windows.PROCESS_SET_QUOTA|windows.PROCESS_TERMINATE, false, uint32(cmd.Process.Pid))
+	if err != nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		g.close()
+		return nil, fmt.Errorf("OpenProcess: %w", err)
+	}
+	_ = windows.AssignProcessToJobObject(job, g.process) // which fails if it has ended already
+	return g, nil
+}
+
+func (g *group) awaitExit() { _, _ = windows.WaitForSingleObject(g.process, windows.INFINITE) }
+
+// terminate: there is no gentle way for a program without a window.
+func (g *group) terminate() { g.kill() }
+func (g *group) kill() {
+	_ = windows.TerminateJobObject(g.job, 1)
+	_ = windows.TerminateProcess(g.process, 1)
+}
+
+func (g *group) close() {
+	if g.process != 0 {
+		_ = windows.CloseHandle(g.process)
+	}
+	_ = windows.CloseHandle(g.job)
+}
+
+// isFormat: the file is no program of this system's.
+func isFormat(err error) bool { return errors.Is(err, windows.ERROR_BAD_EXE_FORMAT) }
+
+func signalOf(*exec.ExitError) string { return "" }

@@ -1,0 +1,92 @@
+package launch
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/godbus/dbus/v5"
+	"golang.org/x/sys/unix"
+)
+
+// manager is the user's service manager.
+type manager struct{ socket string }
+
+// findManager returns the manager if the agent is one of its services, and nil
+// if the agent was started by hand or by cspctl. A service of the system's has
+// no manager of its user's: there, too, a child is all that is possible.
+func findManager(getenv func(string) string) *manager {
+	service := getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid()) // since systemd 248
+	inherited := getenv("INVOCATION_ID") != ""                         // also by what a service starts
+	dir := getenv("XDG_RUNTIME_DIR")
+	if !service && !inherited || !filepath.IsAbs(dir) {
+		return nil
+	}
+	// Its private socket rather than the session bus: it is there without a
+	// bus, too, and while that restarts.
+	m := &manager{filepath.Join(dir, "systemd", "private")}
+	if !service && !exists(m.socket) {
+		return nil
+	}
+	return m
+}
+
+// dial connects to the manager. The connection ends with ctx.
+func (m *manager) dial(outer context.Context) (*dbus.Conn, error) {
+	if !exists(m.socket) {
+		return nil, errNoManager
+	}
+	ctx, cancel := context.WithTimeout(outer, managerTime)
+	defer cancel()
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "unix", m.socket)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the user's service manager: %w", err)
+	}
+	conn := c.(*net.UnixConn)
+	if err := samePeer(conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // while it says hello
+	bus, err := dbus.DialUnix(conn, dbus.WithContext(outer), dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()))
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	if err := bus.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Getuid()))}); err != nil {
+		bus.Close()
+		return nil, fmt.Errorf("the user's service manager does not let the agent in: %w", err)
+	}
+	return bus, nil
+}
+
+// samePeer refuses a listener of another user's.
+func samePeer(conn *net.UnixConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var cred *unix.Ucred
+	var bad error
+	if err := raw.Control(func(fd uintptr) { cred, bad = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
+		return err
+	}
+	if bad != nil {
+		return bad
+	}
+	if int(cred.Uid) != os.Getuid() {
+		return fmt.Errorf("the socket of the user's service manager belongs to uid %d", cred.Uid)
+	}
+	return nil
+}
+
+func signalName(number int32) string {
+	if name := unix.SignalName(unix.Signal(number)); name != "" {
+		return name
+	}
+	return fmt.Sprintf("signal %d", number)
+}
