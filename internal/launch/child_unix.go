@@ -29,7 +29,7 @@ func (l *Launcher) prepare(argv []string) *exec.Cmd {
 	if runtime.GOOS != "linux" {
 		exe, _ = os.Executable()
 	}
-	cmd := exec.Command(exe, append([]string{Verb, strconv.FormatInt(int64(l.umask), 8)}, argv...)...)
+	cmd := exec.Command(exe, append([]string{Verb, strconv.FormatInt(int64(l.umask), 8)}, argv...)...) //nolint:noctx // its whole group is ended
 	cmd.Args[0] = "csp-agent"
 	cmd.Dir = "/"
 	cmd.Env = environment(os.Environ())
@@ -86,7 +86,7 @@ func startGroup(ctx context.Context, cmd *exec.Cmd) (*group, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	cmd.ExtraFiles = []*os.File{w}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()

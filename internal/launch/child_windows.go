@@ -14,7 +14,7 @@ import (
 )
 
 func (l *Launcher) prepare(argv []string) *exec.Cmd {
-	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx // its whole job is ended
 	cmd.Dir = filepath.VolumeName(argv[0]) + `\`
 	cmd.Env = environment(os.Environ())
 	return cmd

@@ -83,7 +83,9 @@ func play(name string, args []string) int {
 		}
 		stdin, _ := io.ReadAll(os.Stdin)
 		log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-		err = launch.New(launch.Options{Log: log}).Run(context.Background(), launch.Command{Argv: args[1:], Stdin: stdin, Timeout: limit})
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		defer stop()
+		err = launch.New(launch.Options{Log: log}).Run(ctx, launch.Command{Argv: args[1:], Stdin: stdin, Timeout: limit})
 		fmt.Println(describe(err))
 		return 0
 	case "opener":
@@ -134,7 +136,7 @@ func look() report {
 	syscall.Umask(r.Umask)
 	var core syscall.Rlimit
 	_ = syscall.Getrlimit(syscall.RLIMIT_CORE, &core)
-	r.Core = uint64(core.Cur)
+	r.Core = core.Cur
 	r.Files = softFiles
 	entries, _ := os.ReadDir("/dev/fd")
 	for _, e := range entries {

@@ -44,22 +44,22 @@ func (m *manager) dial(outer context.Context) (*dbus.Conn, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "unix", m.socket)
 	if err != nil {
-		return nil, fmt.Errorf("connect to the user's service manager: %w", err)
+		return nil, said(ctx, err)
 	}
 	conn := c.(*net.UnixConn)
 	if err := samePeer(conn); err != nil {
-		conn.Close()
+		_ = conn.Close()
 		return nil, err
 	}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // while it says hello
 	bus, err := dbus.DialUnix(conn, dbus.WithContext(outer), dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()))
 	if err != nil {
-		conn.Close()
+		_ = conn.Close()
 		return nil, err
 	}
 	if err := bus.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Getuid()))}); err != nil {
 		bus.Close()
-		return nil, fmt.Errorf("the user's service manager does not let the agent in: %w", err)
+		return nil, said(ctx, err)
 	}
 	return bus, nil
 }

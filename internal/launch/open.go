@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"os/exec"
 	"strings"
 	"time"
 )
@@ -86,13 +85,4 @@ func (l *Launcher) openChild(ctx context.Context, argv ...string) error {
 	case <-time.After(openEarly):
 	}
 	return nil
-}
-
-// find returns the path of a program.
-func find(name string) (string, error) {
-	path, err := exec.LookPath(name)
-	if err != nil {
-		return "", &Error{Reason: NotFound, Program: name}
-	}
-	return path, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -30,6 +31,15 @@ func (l *Launcher) open(ctx context.Context, page string) error {
 		e.Err = map[int]error{3: errors.New("there is no browser, or no desktop"), 4: errors.New("the browser failed")}[e.Status]
 	}
 	return err
+}
+
+// find returns the path of a program.
+func find(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", &Error{Reason: NotFound, Program: name}
+	}
+	return path, nil
 }
 
 // open starts a program as a transient unit that lives as long as it likes.

@@ -140,7 +140,7 @@ func said(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return errors.New("the user's service manager does not answer; look at systemctl --user status")
 	}
-	return fmt.Errorf("the user's service manager refuses: %w", err)
+	return fmt.Errorf("the user's service manager does not do it: %w", err)
 }
 
 // stop ends a unit that nobody waits for any longer, over a connection of its

@@ -161,3 +161,29 @@ func TestUnitEndsStubbornPrograms(t *testing.T) {
 		t.Errorf("process %s lives on", pid)
 	}
 }
+
+// The agent's end is that of a hook that runs as its own unit.
+func TestUnitEndsWithTheAgent(t *testing.T) {
+	m := boot(t, "fay")
+	m.Exec(t, "mkfifo", "runs")
+	done := make(chan string, 1)
+	go func() {
+		out, _ := m.Command(t.Context(), "systemd-run", "--user", "--pipe", "--wait", "--quiet", "--unit=agent", m.program, "play", "agent", "60s",
+			"/bin/sh", "-c", "echo $$$$ >$$HOME/runs; exec sleep 60").CombinedOutput()
+		done <- string(out)
+	}()
+	pid := strings.TrimSpace(m.Exec(t, "cat", "runs"))
+	m.Exec(t, "kill", "-0", pid)
+	m.Exec(t, "systemctl", "--user", "stop", "agent")
+	select {
+	case got := <-done:
+		if !strings.HasPrefix(got, "stopped, ") {
+			t.Errorf("got %s", got)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it does not end")
+	}
+	if err := m.Command(t.Context(), "kill", "-0", pid).Run(); err == nil {
+		t.Errorf("process %s lives on", pid)
+	}
+}
