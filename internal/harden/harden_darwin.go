@@ -8,7 +8,7 @@ import (
 )
 
 func process() error {
-	unix.Umask(0o077)
+	umask = unix.Umask(0o077)
 	var errs []error
 	const ptDenyAttach = 31                                                                     // PT_DENY_ATTACH in <sys/ptrace.h>
 	if _, _, errno := unix.Syscall6(unix.SYS_PTRACE, ptDenyAttach, 0, 0, 0, 0, 0); errno != 0 { //nolint:staticcheck // x/sys wraps no ptrace of libSystem's for this request

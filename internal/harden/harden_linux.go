@@ -8,7 +8,7 @@ import (
 )
 
 func process() error {
-	unix.Umask(0o077)
+	umask = unix.Umask(0o077)
 	var errs []error
 	// Besides dumps this hands /proc/self to root, which keeps ptrace and
 	// /proc/PID/mem from the same user.
