@@ -43,6 +43,7 @@ var needs = []struct{ path, pkg string }{
 // script builds the root below /mnt, which nobody else sees, and boots it. The
 // target is a small one: what is installed on this machine stays asleep.
 const script = `set -e
+for group in $CGROUPS; do echo 0 >$group/cgroup.procs; done
 mount -t proc proc /proc
 mount -t tmpfs -o mode=755 tmpfs /mnt
 mkdir /mnt/upper /mnt/work /mnt/root
@@ -103,9 +104,13 @@ func boot() (*Container, error) {
 		return nil, err
 	}
 
+	groups, err := makeCgroups()
+	if err != nil {
+		return nil, err
+	}
 	out := new(tail)
 	cmd := exec.Command("/bin/sh", "-c", script)
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "NOTIFY_SOCKET=" + name}
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "NOTIFY_SOCKET=" + name, "CGROUPS=" + strings.Join(groups, " ")}
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Pdeathsig: syscall.SIGKILL, Setpgid: true,
