@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 	"golang.org/x/sys/unix"
@@ -57,11 +58,34 @@ func (m *manager) dial(outer context.Context) (*dbus.Conn, error) {
 		_ = conn.Close()
 		return nil, err
 	}
-	if err := bus.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Getuid()))}); err != nil {
+	err = bus.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Getuid()))})
+	if err == nil {
+		err = ping(ctx, bus)
+	}
+	if err != nil {
 		bus.Close()
 		return nil, said(ctx, err)
 	}
 	return bus, nil
+}
+
+// ping returns once the manager answers. What arrives together with the last
+// word of the authentication, systemd looks at when more comes; if there is a
+// descriptor with it, it ends the connection.
+func ping(ctx context.Context, bus *dbus.Conn) error {
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	answers := make(chan *dbus.Call, 1000) // more than are sent before ctx ends
+	for {
+		bus.Object(managerName, managerPath).GoWithContext(ctx, "org.freedesktop.DBus.Peer.Ping", 0, answers)
+		select {
+		case call := <-answers:
+			return call.Err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-again.C:
+		}
+	}
 }
 
 // samePeer refuses a listener of another user's.

@@ -172,7 +172,19 @@ func TestUnitEndsWithTheAgent(t *testing.T) {
 			"/bin/sh", "-c", "echo $$$$ >$$HOME/runs; exec sleep 60").CombinedOutput()
 		done <- string(out)
 	}()
-	pid := strings.TrimSpace(m.Exec(t, "cat", "runs"))
+	started := make(chan string, 1)
+	go func() {
+		out, _ := m.Command(t.Context(), "cat", "runs").Output()
+		started <- strings.TrimSpace(string(out))
+	}()
+	var pid string
+	select {
+	case pid = <-started:
+	case got := <-done:
+		t.Fatalf("it ended early: %s", got)
+	case <-time.After(30 * time.Second):
+		t.Fatalf("it does not run: %s", m.Exec(t, "systemctl", "--user", "list-units", "--all", "--no-pager", "*agent*"))
+	}
 	m.Exec(t, "kill", "-0", pid)
 	m.Exec(t, "systemctl", "--user", "stop", "agent")
 	select {
