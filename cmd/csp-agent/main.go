@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/launch"
 )
 
 const usage = `Usage: csp-agent run
@@ -25,6 +26,8 @@ func main() { os.Exit(command(os.Args[1:])) }
 
 func command(args []string) int {
 	switch {
+	case len(args) > 0 && args[0] == launch.Verb: // a program for the user, on its way out of the agent
+		return launch.Exec(args[1:])
 	case len(args) == 1 && args[0] == "run":
 		return run()
 	case len(args) == 1 && (args[0] == "version" || args[0] == "--version"):

@@ -79,7 +79,7 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 	}
 	stores, closeStores := openStores(f, os.Getenv)
 	defer closeStores()
-	tell := newTellers(counted)
+	tell := newTellers(counted, settings, log)
 	a, err := agent.New(agent.Options{
 		Providers:    settings.providers(),
 		Stores:       stores,

@@ -8,6 +8,7 @@ import (
 	"github.com/cspctl/cspctl/internal/agent/expiry"
 	"github.com/cspctl/cspctl/internal/config"
 	"github.com/cspctl/cspctl/internal/csp"
+	"github.com/cspctl/cspctl/internal/hook"
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/provider"
 	"github.com/cspctl/cspctl/internal/upstream"
@@ -112,6 +113,17 @@ func (s *settings) desktop(profile string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.now.Desktop(profile)
+}
+
+// hook is the command that is told of events.
+func (s *settings) hook() hook.Settings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := hook.Settings{Command: s.now.Hook.Command, Timeout: s.now.Hook.Timeout.Duration}
+	for _, e := range s.now.Hook.Events {
+		h.Events = append(h.Events, e.Name)
+	}
+	return h
 }
 
 // sockets are those for others than the owner.

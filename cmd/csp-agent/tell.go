@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -10,7 +11,10 @@ import (
 	"github.com/cspctl/cspctl/internal/agent/api"
 	"github.com/cspctl/cspctl/internal/agent/expiry"
 	"github.com/cspctl/cspctl/internal/bootclock"
+	"github.com/cspctl/cspctl/internal/harden"
+	"github.com/cspctl/cspctl/internal/hook"
 	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/launch"
 	"github.com/cspctl/cspctl/internal/metrics"
 	"github.com/cspctl/cspctl/internal/notify"
 )
@@ -21,16 +25,27 @@ type tellers struct {
 	events  *api.Events
 	watch   atomic.Pointer[expiry.Watch] // nil until there is an agent to watch
 	desktop *notify.Desktop
+	hook    *hook.Hook
 }
 
-func newTellers(counted *metrics.Metrics) *tellers {
-	return &tellers{counted: counted, events: api.NewEvents()}
+func newTellers(counted *metrics.Metrics, s *settings, log *slog.Logger) *tellers {
+	programs := launch.New(launch.Options{Umask: harden.Umask(), Log: log})
+	t := &tellers{counted: counted, events: api.NewEvents()}
+	t.hook = hook.New(hook.Options{Settings: s.hook, Runner: programs, Log: log})
+	t.desktop = notify.NewDesktop(notify.Options{
+		Open:   programs.Open,
+		Snooze: func(profile string) { t.watch.Load().Snooze(t.desktop.Name(), profile) },
+		Ready:  func() { t.watch.Load().Rouse() },
+		Log:    log,
+	})
+	return t
 }
 
 // publish passes an event on. It waits for nobody.
 func (t *tellers) publish(e ipc.Event) {
 	t.counted.Observe(e)
 	t.events.Publish(e)
+	t.hook.Publish(e)
 	if w := t.watch.Load(); w != nil {
 		w.Observe(e)
 	}
@@ -39,15 +54,10 @@ func (t *tellers) publish(e ipc.Event) {
 // watchOver makes the watch over the API tokens of an agent.
 func (t *tellers) watchOver(a *agent.Agent, s *settings, log *slog.Logger) {
 	now := bootclock.Clock{}.Now
-	t.desktop = notify.NewDesktop(notify.Options{
-		Snooze: func(profile string) { t.watch.Load().Snooze(t.desktop.Name(), profile) },
-		Ready:  func() { t.watch.Load().Rouse() },
-		Log:    log,
-	})
 	journal := expiry.Journal{Log: log, Publish: t.publish, Now: func() time.Time { return now().Wall }}
 	t.watch.Store(expiry.New(expiry.Options{
 		Profiles: a,
-		Channels: []expiry.Channel{journal, t.desktop},
+		Channels: []expiry.Channel{journal, t.desktop, t.hook},
 		Stages:   s.stages,
 		Wanted: func(channel, profile string) bool {
 			return channel != t.desktop.Name() || s.desktop(profile)
@@ -58,7 +68,12 @@ func (t *tellers) watchOver(a *agent.Agent, s *settings, log *slog.Logger) {
 }
 
 // run watches until ctx ends.
-func (t *tellers) run(ctx context.Context) { t.watch.Load().Run(ctx) }
+func (t *tellers) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { t.hook.Run(ctx) })
+	t.watch.Load().Run(ctx)
+	wg.Wait()
+}
 
 // rouse is for settings that have changed.
 func (t *tellers) rouse() { t.watch.Load().Rouse() }

@@ -40,6 +40,7 @@ type Event struct {
 	Stage     string    `json:"stage,omitempty"`       // 30d ... 1h, or a constant above
 	Summary   string    `json:"summary,omitempty"`     // what is the matter, in a few words
 	Message   string    `json:"message,omitempty"`     // one line for a person; of a failed exchange, too
+	Kind      string    `json:"kind,omitempty"`        // what people call it: API token, client secret, password
 	TokenName string    `json:"token_name,omitempty"`  // as the console shows it
 	ExpiresAt time.Time `json:"expires_at,omitzero"`   // of the API token; of the access token in an exchange
 	RenewURL  string    `json:"renew_url,omitempty"`   // the page where a new one is made

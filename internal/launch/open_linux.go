@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"time"
 
 	"github.com/godbus/dbus/v5"
+
+	"github.com/cspctl/cspctl/internal/sessionbus"
 )
 
 // open asks the portal, which is outside any sandbox of ours, and else runs
@@ -95,7 +98,7 @@ const (
 func (l *Launcher) openPortal(ctx context.Context, page string) error {
 	ctx, cancel := context.WithTimeout(ctx, portalStart)
 	defer cancel()
-	conn, err := dialSession(ctx, l.getenv)
+	conn, _, err := sessionbus.Dial(ctx, sessionbus.Addresses(l.getenv, os.Getuid()), dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()))
 	if err != nil {
 		return err
 	}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/godbus/dbus/v5"
 
-	"github.com/cspctl/cspctl/internal/keychain/keychaintest"
 	"github.com/cspctl/cspctl/internal/launch"
+	"github.com/cspctl/cspctl/internal/sessionbus/bustest"
 )
 
 const page = "https://console.example.com/portal/#/user/tokens"
@@ -44,7 +44,7 @@ func (p *portal) OpenURI(window, uri string, options map[string]dbus.Variant) (d
 }
 
 // start puts the portal on the bus.
-func (p *portal) start(t *testing.T, b *keychaintest.Bus) {
+func (p *portal) start(t *testing.T, b *bustest.Bus) {
 	t.Helper()
 	var err error
 	if p.conn, err = dbus.Connect(b.Address); err != nil {
@@ -95,7 +95,7 @@ func TestOpen(t *testing.T) {
 		{"no portal and no browser", nil, "3", false, true, "there is no browser, or no desktop"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := keychaintest.StartBus(t)
+			b := bustest.StartBus(t)
 			b.Use(t)
 			if c.portal != nil {
 				c.portal.start(t, b)

@@ -6,184 +6,200 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/godbus/dbus/v5"
 
 	"github.com/cspctl/cspctl/internal/agent/expiry"
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/sessionbus"
 )
 
-// Desktop shows notifications
-// (https://specifications.freedesktop.org/notification-spec/), over a connection
-// of its own to the session bus, which it never starts. It implements
-// expiry.Channel.
+// Desktop is an expiry.Channel that shows one notification for each profile.
+// Its methods may be called at any time.
 type Desktop struct {
 	o         Options
 	addresses []string // of the session bus, in the order to try
+	patience  time.Duration
+	now       func() time.Time
 
-	ctx    context.Context
-	cancel context.CancelFunc
-	work   sync.WaitGroup // what actions have begun
+	life context.Context // ends with Close
+	end  context.CancelFunc
+	wg   sync.WaitGroup
 
-	connecting sync.Mutex // one at a time
+	turn chan struct{} // holds one while nobody speaks on the bus
 
-	mu    sync.Mutex
-	bus   *bus // nil: not connected
-	start activation
+	mu     sync.Mutex
+	link   *link // nil, or its connection may be broken
+	starts starts
+	closed bool
 }
 
-// NewDesktop makes a Desktop. It connects to nothing yet.
+// patience with the bus and the server, for one Announce or Withdraw. A server
+// that the bus has to start needs most of it.
+const patience = 10 * time.Second
+
+// NewDesktop returns the desktop of the user. It connects when it is first
+// needed.
 func NewDesktop(o Options) *Desktop {
-	d := &Desktop{o: o.withDefaults(), addresses: sessionbus.Addresses(os.Getenv, os.Getuid())}
-	d.ctx, d.cancel = context.WithCancel(context.Background())
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	d := &Desktop{
+		o: o, addresses: sessionbus.Addresses(os.Getenv, os.Getuid()), patience: patience, now: time.Now,
+		turn: make(chan struct{}, 1),
+	}
+	d.life, d.end = context.WithCancel(context.Background())
+	d.turn <- struct{}{}
 	return d
 }
 
-// callTime bounds each call of the bus or of the notification server.
-const callTime = 5 * time.Second
+// Close ends the connection, and waits for what a click has begun.
+func (d *Desktop) Close() {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	d.end()
+	d.wg.Wait()
+}
 
-// Announce implements expiry.Channel. The reference holds the bus, the server's
-// name on it and the id there: ids belong to one life of one server, and the
-// next one may give the same to somebody else.
-func (d *Desktop) Announce(ctx context.Context, w ipc.Event, ref string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+// Announce implements expiry.Channel. It fails with expiry.ErrNobody where
+// there is no session bus and where no notification server runs or starts.
+func (d *Desktop) Announce(ctx context.Context, w ipc.Event, last string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.patience)
 	defer cancel()
-	b, err := d.connect(ctx)
+	leave, err := d.enter(ctx)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", expiry.ErrNobody, err)
+		return "", err
 	}
-	owner, err := d.server(ctx, b)
+	defer leave()
+	l, err := d.connect(ctx)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", expiry.ErrNobody, err)
+		return "", fmt.Errorf("%w: %v", expiry.ErrNobody, err)
 	}
-	id, err := b.notify(ctx, owner, b.replaces(ref, owner), w)
+	r, err := d.announce(ctx, l, w, parseRef(last))
+	switch {
+	case err == nil:
+		return r.String(), nil
+	case isNobody(err), !l.conn.Connected():
+		return "", fmt.Errorf("%w: %v", expiry.ErrNobody, err)
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("the notification server does not answer: %w", ctx.Err())
+	}
+	return "", fmt.Errorf("the notification server: %w", err)
+}
+
+func (d *Desktop) announce(ctx context.Context, l *link, w ipc.Event, last ref) (ref, error) {
+	owner, err := d.findServer(ctx, l)
 	if err != nil {
-		if b.gone() || isNobody(err) {
-			return "", fmt.Errorf("%w: %w", expiry.ErrNobody, err)
-		}
-		return "", fmt.Errorf("the notification server does not take it: %w", err)
+		return ref{}, err
 	}
-	return b.ref(owner, id), nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, err := l.meet(ctx, owner)
+	if err != nil {
+		return ref{}, err
+	}
+	if last.bus != l.bus || last.owner != owner {
+		last = ref{}
+	}
+	m := compose(w, d.now())
+	r := ref{bus: l.bus, owner: owner}
+	err = l.call(ctx, owner, "Notify", "cspctl", last.id, m.icon(), m.summary, s.markup(m.body),
+		d.actions(s, w), m.hints(), m.timeout()).Store(&r.id)
+	if err != nil {
+		return ref{}, fmt.Errorf("Notify: %w", err)
+	}
+	delete(s.shown, last.id)
+	s.shown[r.id] = shown{w.Profile, w.RenewURL}
+	d.mu.Lock()
+	d.starts = starts{} // it works
+	d.mu.Unlock()
+	return r, nil
 }
 
 // Withdraw implements expiry.Channel.
-func (d *Desktop) Withdraw(ctx context.Context, ref string) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
-	b, err := d.connect(ctx)
-	if err != nil {
-		return // the message has gone with the bus
+func (d *Desktop) Withdraw(ctx context.Context, last string) {
+	r := parseRef(last)
+	if r.id == 0 {
+		return
 	}
-	owner, err := b.owner(ctx)
+	ctx, cancel := context.WithTimeout(ctx, d.patience)
+	defer cancel()
+	leave, err := d.enter(ctx)
 	if err != nil {
 		return
 	}
-	if id := b.replaces(ref, owner); id != 0 {
-		b.closeNotification(ctx, owner, id)
+	defer leave()
+	l, err := d.connect(ctx)
+	if err != nil {
+		return // what it said went with the bus
+	}
+	owner, err := l.owner(ctx)
+	if err != nil || l.bus != r.bus || owner != r.owner {
+		return
+	}
+	l.mu.Lock()
+	if l.server != nil && l.server.owner == owner {
+		delete(l.server.shown, r.id)
+	}
+	l.mu.Unlock()
+	if err := l.call(ctx, owner, "CloseNotification", r.id).Err; err != nil {
+		d.o.Log.Debug("a notification could not be closed", "err", err) // by its reader, most likely
 	}
 }
 
-// Close ends the connection and whatever an action has begun.
-func (d *Desktop) Close() {
-	d.cancel()
-	d.mu.Lock()
-	b := d.bus
-	d.mu.Unlock()
-	if b != nil {
-		b.close()
+// enter waits for the turn to speak.
+func (d *Desktop) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case <-d.turn:
+		return func() { d.turn <- struct{}{} }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("the notification server does not answer: %w", ctx.Err())
+	case <-d.life.Done():
+		return nil, fmt.Errorf("%w: closed", expiry.ErrNobody)
 	}
-	d.work.Wait()
 }
 
-// connect returns the connection, made if there is none.
-func (d *Desktop) connect(ctx context.Context) (*bus, error) {
-	d.connecting.Lock()
-	defer d.connecting.Unlock()
+// connect returns the connection, made anew if it is broken.
+func (d *Desktop) connect(ctx context.Context) (*link, error) {
 	d.mu.Lock()
-	b := d.bus
+	l := d.link
 	d.mu.Unlock()
-	if b != nil && !b.gone() {
-		return b, nil
+	if l != nil && l.conn.Connected() {
+		return l, nil
 	}
-	if d.ctx.Err() != nil {
-		return nil, d.ctx.Err()
-	}
-	b, err := d.dial(ctx)
+	l, err := dial(ctx, d.life, d.addresses)
 	if err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
-	d.bus = b
-	d.mu.Unlock()
-	return b, nil
-}
-
-// activation is the memory of how starting a notification server went.
-type activation struct {
-	pause time.Duration // after the last try, which failed
-	at    time.Time
-}
-
-const activationFirst, activationMost = time.Minute, 10 * time.Minute
-
-// server returns the unique name of the notification server. Where none runs
-// and one is installed, the bus is asked to start it; after a failure, as before
-// the desktop is there, not again for a while.
-func (d *Desktop) server(ctx context.Context, b *bus) (string, error) {
-	owner, err := b.owner(ctx)
-	if err == nil || !isNobody(err) {
-		return owner, err
+	defer d.mu.Unlock()
+	if d.closed {
+		l.conn.Close()
+		return nil, context.Canceled
 	}
-	d.mu.Lock()
-	wait := d.start.pause > 0 && time.Since(d.start.at) < d.start.pause
-	d.mu.Unlock()
-	if wait || !b.activatable(ctx) {
-		return "", errors.New("no notification server runs on the session bus")
-	}
-	if err := b.activate(ctx); err != nil {
-		d.mu.Lock()
-		d.start.at = time.Now()
-		d.start.pause = min(max(2*d.start.pause, activationFirst), activationMost)
-		d.mu.Unlock()
-		return "", fmt.Errorf("the notification server does not start: %w", err)
-	}
-	return b.owner(ctx)
+	d.link = l
+	d.starts = starts{} // another bus, or another life of it
+	d.wg.Go(func() { d.listen(l) })
+	return l, nil
 }
 
-// appeared is called when a notification server has taken its name.
-func (d *Desktop) appeared() {
-	d.mu.Lock()
-	d.start = activation{}
-	d.mu.Unlock()
-	d.o.Ready()
-}
-
-// act does what the person chose.
-func (d *Desktop) act(key string, s shown) {
-	switch key {
-	case "snooze":
-		d.o.Snooze(s.profile)
-	case "default", "renew":
-		if s.url == "" {
-			return
+// isNobody reports whether an error means that the server, or the bus, is not
+// there, or went away.
+func isNobody(err error) bool {
+	if errors.Is(err, dbus.ErrClosed) || errors.Is(err, expiry.ErrNobody) {
+		return true
+	}
+	if e, ok := errors.AsType[dbus.Error](err); ok {
+		switch e.Name {
+		case "org.freedesktop.DBus.Error.NameHasNoOwner", "org.freedesktop.DBus.Error.ServiceUnknown",
+			"org.freedesktop.DBus.Error.NoReply": // it left in the middle of the call
+			return true
 		}
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if d.ctx.Err() != nil {
-			return
-		}
-		d.work.Go(func() {
-			ctx, cancel := context.WithTimeout(d.ctx, 30*time.Second)
-			defer cancel()
-			if err := d.o.Open(ctx, s.url); err != nil {
-				d.o.Log.Error("the page could not be opened", "profile", s.profile, "url", s.url, "err", err)
-			}
-		})
 	}
+	return false
 }
-
-// escape is for servers that read markup in a body.
-var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")

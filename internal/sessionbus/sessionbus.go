@@ -48,14 +48,14 @@ func Addresses(getenv func(string) string, uid int) []string {
 
 // Dial connects to the first address that answers, and returns that. The
 // connection ends with ctx. It uses none of godbus's shared state.
-func Dial(ctx context.Context, addresses []string) (*dbus.Conn, string, error) {
+func Dial(ctx context.Context, addresses []string, options ...dbus.ConnOption) (*dbus.Conn, string, error) {
 	err := ErrNone
 	for _, a := range addresses {
 		if !ownSocket(a) {
 			continue
 		}
 		var conn *dbus.Conn
-		if conn, err = connect(ctx, a); err == nil {
+		if conn, err = connect(ctx, a, options); err == nil {
 			return conn, a, nil
 		}
 		if ctx.Err() != nil {
@@ -67,14 +67,14 @@ func Dial(ctx context.Context, addresses []string) (*dbus.Conn, string, error) {
 
 // connect is dbus.Connect that also comes back while an address of kind tcp is
 // being dialled.
-func connect(ctx context.Context, address string) (*dbus.Conn, error) {
+func connect(ctx context.Context, address string, options []dbus.ConnOption) (*dbus.Conn, error) {
 	type result struct {
 		conn *dbus.Conn
 		err  error
 	}
 	done := make(chan result, 1)
 	go func() {
-		conn, err := dbus.Connect(address, dbus.WithContext(ctx))
+		conn, err := dbus.Connect(address, append([]dbus.ConnOption{dbus.WithContext(ctx)}, options...)...)
 		done <- result{conn, err}
 	}()
 	select {

@@ -64,6 +64,7 @@ func (s Subject) next(stages Stages, now time.Time, most time.Duration) time.Dur
 // Warning words a stage.
 func (s Subject) Warning(stage string, now time.Time) ipc.Event {
 	e := s.event(ipc.EventWarning, now)
+	e.Kind = s.Kind
 	e.Stage, e.TokenName, e.ExpiresAt, e.RenewURL = stage, s.TokenName, s.ExpiresAt.UTC(), s.RenewURL
 	e.RenewWith = "cspctl login " + s.Profile
 	e.Message = "the " + s.Kind
@@ -101,10 +102,20 @@ func (s Subject) condition(stage string, now time.Time) (what, on string) {
 		return " is refused by the server", ": it was revoked or replaced"
 	case left <= 0 || stage == ipc.StageExpired:
 		return " expired", " on " + on
-	case left < 2*time.Hour:
-		return fmt.Sprintf(" expires in %d minutes", int(left.Minutes())), ", on " + on
-	case left < 2*day:
-		return fmt.Sprintf(" expires in %d hours", int(left.Hours())), ", on " + on
 	}
-	return fmt.Sprintf(" expires in %d days", int(left/day)), ", on " + on
+	return " expires in " + span(left), ", on " + on
+}
+
+// span says how long, rounded down, but for a moment that is missing: a stage
+// of three days is told a few seconds later.
+func span(left time.Duration) string {
+	for _, u := range []struct {
+		from, size, moment time.Duration
+		name               string
+	}{{2 * day, day, time.Minute, "days"}, {2 * time.Hour, time.Hour, time.Minute, "hours"}, {0, time.Minute, time.Second, "minutes"}} {
+		if left+u.moment >= u.from {
+			return fmt.Sprintf("%d %s", (left+u.moment)/u.size, u.name)
+		}
+	}
+	return "" // not below zero
 }

@@ -24,13 +24,6 @@ func StartGNOMEKeyring(t testing.TB, b *bustest.Bus) {
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_RUNTIME_DIR=" + b.Dir,
 		"DBUS_SESSION_BUS_ADDRESS=" + b.Address}
 	cmd.Stdin = strings.NewReader("the password of the collection")
-	bustest.DieWithParent(cmd)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
+	bustest.Run(t, cmd)
 	b.AwaitName(t, busName)
 }

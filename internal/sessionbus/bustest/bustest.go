@@ -86,7 +86,7 @@ func (b *Bus) Restart(t testing.TB) {
 	t.Helper()
 	b.Kill()
 	cmd := exec.Command(b.program, "--config-file="+b.config, "--nofork", "--print-address")
-	DieWithParent(cmd)
+	dieWithParent(cmd)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -130,6 +130,22 @@ func (b *Bus) Connect(t testing.TB) *dbus.Conn {
 	}
 	t.Cleanup(func() { conn.Close() })
 	return conn
+}
+
+// Run starts a program that is killed when the returned function is called, at
+// the end of the test, or, on Linux, with the process of the test.
+func Run(t testing.TB, cmd *exec.Cmd) (kill func()) {
+	t.Helper()
+	dieWithParent(cmd)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill = sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	t.Cleanup(kill)
+	return kill
 }
 
 // AwaitName waits until somebody owns a name on the bus.

@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// DieWithParent lets no daemon outlive a test that crashed.
-func DieWithParent(cmd *exec.Cmd) {
+// dieWithParent lets no daemon outlive a test that crashed.
+func dieWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

@@ -4,5 +4,5 @@ package bustest
 
 import "os/exec"
 
-// DieWithParent lets no daemon outlive a test that crashed, on Linux.
-func DieWithParent(*exec.Cmd) {}
+// dieWithParent lets no daemon outlive a test that crashed, on Linux.
+func dieWithParent(*exec.Cmd) {}
