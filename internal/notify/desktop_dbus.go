@@ -78,14 +78,14 @@ func (d *Desktop) Announce(ctx context.Context, w ipc.Event, last string) (strin
 	defer leave()
 	l, err := d.connect(ctx)
 	if err != nil {
-		return "", fmt.Errorf("%w: %v", expiry.ErrNobody, err)
+		return "", fmt.Errorf("%w: %w", expiry.ErrNobody, err)
 	}
 	r, err := d.announce(ctx, l, w, parseRef(last))
 	switch {
 	case err == nil:
 		return r.String(), nil
 	case isNobody(err), !l.conn.Connected():
-		return "", fmt.Errorf("%w: %v", expiry.ErrNobody, err)
+		return "", fmt.Errorf("%w: %w", expiry.ErrNobody, err)
 	case ctx.Err() != nil:
 		return "", fmt.Errorf("the notification server does not answer: %w", ctx.Err())
 	}

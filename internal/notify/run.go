@@ -34,7 +34,7 @@ func run(ctx context.Context, prepare func(*exec.Cmd), program string, args ...s
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", program, ctx.Err())
 	case errors.Is(err, exec.ErrNotFound):
-		return fmt.Errorf("%w: %v", expiry.ErrNobody, err)
+		return fmt.Errorf("%w: %w", expiry.ErrNobody, err)
 	}
 	return fmt.Errorf("%s: %w: %s", program, err, line(strings.TrimSpace(stderr.String()), 200))
 }

@@ -49,7 +49,7 @@ func (d *Desktop) findServer(ctx context.Context, l *link) (string, error) {
 	d.mu.Unlock()
 	if err != nil || owner == "" {
 		d.o.Log.Warn("the notification server does not start", "err", err, "again_in", pause)
-		return "", fmt.Errorf("%w: the notification server does not start: %v", expiry.ErrNobody, err)
+		return "", fmt.Errorf("%w: the notification server does not start: %w", expiry.ErrNobody, err)
 	}
 	return owner, nil
 }
