@@ -84,6 +84,8 @@ func (d *Desktop) Announce(ctx context.Context, w ipc.Event, last string) (strin
 	switch {
 	case err == nil:
 		return r.String(), nil
+	case errors.Is(err, expiry.ErrNobody):
+		return "", err
 	case isNobody(err), !l.conn.Connected():
 		return "", fmt.Errorf("%w: %w", expiry.ErrNobody, err)
 	case ctx.Err() != nil:
@@ -191,7 +193,7 @@ func (d *Desktop) connect(ctx context.Context) (*link, error) {
 // isNobody reports whether an error means that the server, or the bus, is not
 // there, or went away.
 func isNobody(err error) bool {
-	if errors.Is(err, dbus.ErrClosed) || errors.Is(err, expiry.ErrNobody) {
+	if errors.Is(err, dbus.ErrClosed) {
 		return true
 	}
 	if e, ok := errors.AsType[dbus.Error](err); ok {

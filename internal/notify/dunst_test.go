@@ -62,8 +62,16 @@ func expect(t *testing.T, c <-chan string, want string) {
 	}
 }
 
+func need(t *testing.T, program, debian string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		t.Skipf("needs %s (Debian package %s)", program, debian)
+	}
+}
+
 // P7: a real notification server shows it, and a person's clicks arrive.
 func TestP7Dunst(t *testing.T) {
+	need(t, "notify-send", "libnotify-bin")
 	b := bustest.StartBus(t)
 	b.Use(t)
 	dunst := notifytest.StartDunst(t, b)
@@ -124,9 +132,7 @@ func TestP7Dunst(t *testing.T) {
 
 // P7: a mouse on the notification itself.
 func TestP7DunstClick(t *testing.T) {
-	if _, err := exec.LookPath("xdotool"); err != nil {
-		t.Skip("needs xdotool (Debian package xdotool)")
-	}
+	need(t, "xdotool", "xdotool")
 	b := bustest.StartBus(t)
 	b.Use(t)
 	dunst := notifytest.StartDunst(t, b)
@@ -143,9 +149,8 @@ func TestPicture(t *testing.T) {
 	if file == "" {
 		file = t.TempDir() + "/notification.png"
 	}
-	if _, err := exec.LookPath("import"); err != nil {
-		t.Skip("needs import (Debian package imagemagick)")
-	}
+	need(t, "import", "imagemagick")
+	need(t, "xdotool", "xdotool")
 	b := bustest.StartBus(t)
 	b.Use(t)
 	dunst := notifytest.StartDunst(t, b)

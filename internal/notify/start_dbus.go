@@ -4,6 +4,7 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -43,11 +44,14 @@ func (d *Desktop) findServer(ctx context.Context, l *link) (string, error) {
 	if err == nil {
 		owner, err = l.owner(ctx)
 	}
+	if err == nil && owner == "" {
+		err = errors.New("it ended at once")
+	}
 	d.mu.Lock()
 	d.starts.under, d.starts.owner = false, owner
 	pause := d.starts.pause
 	d.mu.Unlock()
-	if err != nil || owner == "" {
+	if err != nil {
 		d.o.Log.Warn("the notification server does not start", "err", err, "again_in", pause)
 		return "", fmt.Errorf("%w: the notification server does not start: %w", expiry.ErrNobody, err)
 	}

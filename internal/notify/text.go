@@ -33,7 +33,7 @@ func compose(w ipc.Event, now time.Time) message {
 	left := w.ExpiresAt.Sub(now)
 	m := message{urgency: critical}
 	verb, why := "", ""
-	at := w.ExpiresAt.In(now.Location()).Format("Mon 2 Jan 2006, 15:04 MST")
+	at := w.ExpiresAt.In(now.Location()).Format("Mon 2 Jan 2006, 15:04")
 	switch {
 	case w.Stage == ipc.StageDeactivated:
 		verb, why = "is deactivated", "was deactivated in the console."

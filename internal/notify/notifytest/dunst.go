@@ -22,7 +22,7 @@ import (
 // action named in the file choice. %s is the folder.
 const dunstConfig = `[global]
 font = DejaVu Sans 12
-width = 470
+width = 540
 height = 200
 origin = top-right
 offset = 20x20
@@ -38,8 +38,8 @@ format = "<b>%%s</b>\n%%b"
 icon_position = left
 enable_recursive_icon_lookup = true
 icon_theme = Adwaita
-min_icon_size = 40
-max_icon_size = 40
+min_icon_size = 48
+max_icon_size = 48
 idle_threshold = 0
 show_age_threshold = -1
 dmenu = %[1]s/menu
@@ -103,7 +103,7 @@ func (d *Dunst) startX(t testing.TB) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	cmd := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "520x240x24", "-nolisten", "tcp")
+	cmd := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "600x240x24", "-nolisten", "tcp")
 	cmd.ExtraFiles = []*os.File{w}
 	bustest.Run(t, cmd)
 	w.Close()
