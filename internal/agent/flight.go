@@ -105,7 +105,7 @@ func (a *Agent) fly(acct *account, s *slot, f *flight, up provider.Request) (*en
 	}
 	switch cause := context.Cause(ctx); {
 	case err == nil:
-		a.exchanged(rec, e, nil, f.background)
+		a.exchanged(rec, e, nil, f.ahead(acct))
 		return e, nil
 	case errors.Is(cause, errAgain), errors.Is(err, errAgain):
 		return nil, errAgain
@@ -113,9 +113,16 @@ func (a *Agent) fly(acct *account, s *slot, f *flight, up provider.Request) (*en
 		return nil, wireError(cause, acct.name) // says nothing about the profile
 	default:
 		wire := a.failed(acct, s, rec, up, err)
-		a.exchanged(rec, nil, err, f.background)
+		a.exchanged(rec, nil, err, f.ahead(acct))
 		return nil, wire
 	}
+}
+
+// ahead reports whether nobody waits for the flight.
+func (f *flight) ahead(acct *account) bool {
+	acct.mu.Lock()
+	defer acct.mu.Unlock()
+	return f.background
 }
 
 // exchangeStored reads the secret from its store and exchanges it, while no
