@@ -101,7 +101,7 @@ func (a *Agent) prepare(old Record, req ipc.LoginRequest) (Record, provider.Cred
 	if req.Provider != "" && req.Provider != old.Provider {
 		rec = Record{Store: old.Store} // the rest means nothing to another provider
 	}
-	rec.LoggedIn, rec.LoggedOut, rec.Refusal = a.Clock.Now().Wall.UTC().Truncate(time.Second), false, nil
+	rec.LoggedIn, rec.LoggedOut, rec.Refusal = a.Clock.Now().Wall.UTC(), false, nil
 	rec.Underway, rec.Pending = time.Time{}, false
 	rec.TokenName, rec.Username, rec.Expiry, rec.CheckedAt = "", "", nil, time.Time{}
 	rec.Deactivated, rec.CreatedAt, rec.Told = false, time.Time{}, nil
@@ -226,7 +226,7 @@ func (v verified) into(rec *Record, cred *provider.Credential, req ipc.LoginRequ
 	}
 	rec.Org, rec.Refusal = org, v.refusal
 	if v.detailed {
-		rec.learn(v.details, rec.LoggedIn)
+		rec.learn(v.details, rec.LoggedIn.Truncate(time.Second))
 	}
 	cred.Binding = provider.Binding(rec.binding())
 	return nil

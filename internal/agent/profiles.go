@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/provider"
@@ -42,7 +43,7 @@ func (r Record) profile(def string) ipc.Profile {
 		LoggedOut: r.LoggedOut, RenewURL: provider.TokenPage(r.Provider, r.Origin, r.Org),
 	}
 	if !r.LoggedOut {
-		p.LoggedIn = r.LoggedIn
+		p.LoggedIn = r.LoggedIn.Truncate(time.Second)
 	}
 	if r.Expiry != nil && r.Expiry.Known {
 		p.APIToken = &ipc.Expiry{Never: r.Expiry.Never, CheckedAt: r.CheckedAt, CreatedAt: r.CreatedAt}

@@ -29,7 +29,7 @@ type Record struct {
 	Scope         []string `json:"scope,omitempty"`
 	ResourceScope string   `json:"resource_scope,omitempty"`
 
-	LoggedIn  time.Time `json:"logged_in_at"`
+	LoggedIn  time.Time `json:"logged_in_at"`         // tells one secret from the next, so to the nanosecond
 	LoggedOut bool      `json:"logged_out,omitempty"` // the settings stay for the next login
 
 	TokenName string           `json:"token_name,omitempty"`
