@@ -66,6 +66,15 @@ func (w *world) now() (time.Time, time.Duration) {
 	return now.Add(w.slept + w.step).Round(0), now.Sub(w.start) + w.slept
 }
 
+// end is when the token of a profile ends.
+func (w *world) end(profile string) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.subjects[profile].ExpiresAt
+}
+
+func (w *world) looks() int { w.mu.Lock(); defer w.mu.Unlock(); return w.asked }
+
 func (w *world) set(f func(*world)) { w.mu.Lock(); defer w.mu.Unlock(); f(w) }
 
 // login gives a profile a new token, made now.
@@ -143,7 +152,6 @@ type channel struct {
 	mu    sync.Mutex
 	heard []string // stages; of other profiles than prod with their name; "-ref" for what was withdrawn
 	refs  []string // that came along
-	last  ipc.Event
 	at    []time.Time
 	fail  error
 	hang  bool
@@ -170,7 +178,7 @@ func (c *channel) Announce(ctx context.Context, w ipc.Event, ref string) (string
 	if w.Profile != "prod" {
 		what = w.Profile + ":" + what
 	}
-	c.heard, c.refs, c.last, c.at = append(c.heard, what), append(c.refs, ref), w, append(c.at, time.Now())
+	c.heard, c.refs, c.at = append(c.heard, what), append(c.refs, ref), append(c.at, time.Now())
 	return fmt.Sprint("ref", len(c.refs)), nil
 }
 
@@ -179,6 +187,10 @@ func (c *channel) Withdraw(_ context.Context, ref string) {
 	defer c.mu.Unlock()
 	c.heard = append(c.heard, "-"+ref)
 }
+
+func (c *channel) tried() int         { c.mu.Lock(); defer c.mu.Unlock(); return c.tries }
+func (c *channel) times() []time.Time { c.mu.Lock(); defer c.mu.Unlock(); return slices.Clone(c.at) }
+func (c *channel) replaced() []string { c.mu.Lock(); defer c.mu.Unlock(); return slices.Clone(c.refs) }
 
 func (c *channel) set(f func(*channel)) { c.mu.Lock(); defer c.mu.Unlock(); f(c) }
 
