@@ -118,7 +118,7 @@ func checkWatch(t *testing.T, screen string, lines int) {
 		`(?m)^stores +keychain \w+, file \w+, memory ready$`,
 		`(?m)^prod \* +ready +█+░ 29m  `,
 		`(?m)^lab +(ready|failing) +█+░ 29m  `,
-		`(?m)^soon +ready +█+░ 29m +when asked +█+░ 19h`,
+		`(?m)^soon +ready +█+░ 29m +when asked +█+░+ 19h`,
 		`(?m)^ {4}127\.0\.0\.1.* can't answer now`,
 		`(?m)^ {4}hint: make a new one: cspctl open soon, then`,
 		`\n\d\d:\d\d:\d\d  q ends$`,
