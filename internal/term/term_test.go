@@ -99,15 +99,18 @@ func TestStyleFor(t *testing.T) {
 func TestSpanAndRelative(t *testing.T) {
 	now := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 	for d, want := range map[time.Duration][2]string{
-		0:                           {"0s", "now"},
-		500 * time.Millisecond:      {"0s", "now"},
-		45 * time.Second:            {"45s", "in 45s"},
-		60 * time.Second:            {"1m", "in 1m"},
-		30*time.Minute - 1:          {"29m", "in 29m"},
-		47 * time.Hour:              {"47h", "in 47h"},
-		33*24*time.Hour + time.Hour: {"33d", "in 33d"},
-		-73 * time.Hour:             {"0s", "3d ago"},
-		-999 * time.Millisecond:     {"0s", "now"},
+		0:                                        {"0s", "now"},
+		500 * time.Millisecond:                   {"0s", "now"},
+		45 * time.Second:                         {"45s", "in 45s"},
+		60 * time.Second:                         {"1m", "in 1m"},
+		30*time.Minute - 1:                       {"29m", "in 29m"},
+		47 * time.Hour:                           {"47h", "in 47h"},
+		48*time.Hour - time.Second:               {"2d", "in 2d"},
+		48*time.Hour - time.Minute - time.Second: {"47h", "in 47h"},
+		180*24*time.Hour - time.Second:           {"180d", "in 180d"},
+		33*24*time.Hour + time.Hour:              {"33d", "in 33d"},
+		-73 * time.Hour:                          {"0s", "3d ago"},
+		-999 * time.Millisecond:                  {"0s", "now"},
 	} {
 		if got := term.Span(d); got != want[0] {
 			t.Errorf("Span(%v) is %q, want %q", d, got, want[0])
