@@ -85,6 +85,16 @@ func newAccount(name string, r *Refusal, now Instant) *account {
 	return acct
 }
 
+// newAccount makes the account of a profile under a name, with what was
+// remembered of its secret.
+func (r *Record) newAccount(name string, now Instant) *account {
+	acct := newAccount(name, r.Refusal, now)
+	if r.Unknown != nil {
+		acct.hushed = r.Unknown.trouble(now)
+	}
+	return acct
+}
+
 // slot returns the slot of a request. It makes room by dropping the one that
 // was asked for least recently, and fails if an exchange is under way for each
 // of them. The caller holds mu.

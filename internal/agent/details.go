@@ -130,6 +130,7 @@ func (a *Agent) askDetails(rec Record, prompt provider.Prompt) (provider.Details
 // another secret by now.
 func (a *Agent) told(rec Record, q *inquiry, now Instant) {
 	acct := rec.account
+	var unknown *Refusal
 	acct.mu.Lock()
 	acct.asking = nil
 	switch {
@@ -143,15 +144,23 @@ func (a *Agent) told(rec Record, q *inquiry, now Instant) {
 		}
 		acct.hushed = acct.hushed.next(pe.Class, wireError(q.err, acct.name), pe.RetryAfter, now)
 		acct.hushed.store = store && !acct.hushed.permanent()
+		if acct.hushed.class == provider.Permanent && !store {
+			unknown = &Refusal{Error: acct.hushed.err, At: now.Wall}
+		}
 	}
 	acct.mu.Unlock()
 	if q.err != nil {
 		a.Log.Debug("no details", "profile", acct.name, "err", q.err)
+	}
+	if q.err != nil && unknown == nil {
 		return
 	}
 	bad := a.state.change(func(c *contents) *ipc.Error {
 		if r := c.Profiles[acct.name]; r != nil && r.account == acct {
-			r.learn(q.details, q.at)
+			r.Unknown = unknown
+			if q.err == nil {
+				r.learn(q.details, q.at)
+			}
 		}
 		return nil
 	})

@@ -171,7 +171,7 @@ func (a *Agent) landed(acct *account, s *slot, f *flight, rec Record, up provide
 	acct.lastError = nil
 	acct.mu.Unlock()
 
-	if rec.Refusal != nil || rec.Pending {
+	if rec.Refusal != nil || rec.Unknown != nil || rec.Pending {
 		a.rememberRefusal(acct, nil)
 	}
 	a.Log.Debug("exchanged", "profile", acct.name, "life", e.total, "unknown_life", e.unknown)
@@ -239,6 +239,9 @@ func (a *Agent) rememberRefusal(acct *account, r *Refusal) {
 	bad := a.state.change(func(c *contents) *ipc.Error {
 		if rec := c.Profiles[acct.name]; rec != nil && rec.account == acct {
 			rec.Refusal = r
+			if r == nil {
+				rec.Unknown = nil // an exchange has shown that it lives
+			}
 			rec.Pending = rec.Pending && r != nil
 		}
 		return nil

@@ -104,7 +104,7 @@ func (a *Agent) prepare(old Record, req ipc.LoginRequest) (Record, provider.Cred
 	rec.LoggedIn, rec.LoggedOut, rec.Refusal = a.Clock.Now().Wall.UTC(), false, nil
 	rec.Underway, rec.Pending = time.Time{}, false
 	rec.TokenName, rec.Username, rec.Expiry, rec.CheckedAt = "", "", nil, time.Time{}
-	rec.Deactivated, rec.CreatedAt, rec.Told = false, time.Time{}, nil
+	rec.Deactivated, rec.CreatedAt, rec.Told, rec.Unknown = false, time.Time{}, nil, nil
 	for _, f := range []struct {
 		to    *string
 		asked string

@@ -38,7 +38,7 @@ func FuzzParseState(f *testing.F) {
 			if r == nil || ipc.CheckName(name) != nil {
 				t.Fatalf("profile %q is %v", name, r)
 			}
-			acct := newAccount(name, r.Refusal, now)
+			acct := r.newAccount(name, now)
 			if acct.trouble != nil && (!acct.trouble.permanent() || acct.trouble.err == nil) {
 				t.Errorf("the refusal became %+v", acct.trouble)
 			}

@@ -59,7 +59,7 @@ func (r Record) profile(def string) ipc.Profile {
 func (a *Agent) Logout(ctx context.Context, name string, interactive bool) error {
 	return a.discard(ctx, name, interactive, func(c *contents, name string) {
 		rec := c.Profiles[name]
-		rec.LoggedOut, rec.Refusal, rec.Expiry, rec.TokenName = true, nil, nil, ""
+		rec.LoggedOut, rec.Refusal, rec.Unknown, rec.Expiry, rec.TokenName = true, nil, nil, nil, ""
 	})
 }
 
@@ -166,7 +166,7 @@ func (a *Agent) rename(ctx context.Context, rec Record, to string, prompt provid
 			return err
 		}
 	}
-	heir := newAccount(to, rec.Refusal, a.Clock.Now())
+	heir := rec.newAccount(to, a.Clock.Now())
 	heir.inherit(acct)
 	if bad := a.state.change(func(c *contents) *ipc.Error {
 		moved := c.Profiles[acct.name]

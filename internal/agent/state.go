@@ -41,6 +41,9 @@ type Record struct {
 	Deactivated bool `json:"deactivated,omitempty"` // so said the server at CheckedAt
 
 	Refusal *Refusal `json:"refusal,omitempty"`
+	// Unknown: the server said for good that it knows no such secret, when it
+	// was asked about it. It says nothing of exchanges.
+	Unknown *Refusal `json:"unknown,omitempty"`
 
 	// Told is what each channel was last told about the secret.
 	Told map[string]expiry.Told `json:"told,omitempty"`
@@ -160,7 +163,7 @@ func (s *state) read() (*contents, *ipc.Error) {
 				r.account.pardon() // another agent found the secret to be good
 			}
 		} else {
-			r.account = newAccount(name, r.Refusal, s.clock.Now())
+			r.account = r.newAccount(name, s.clock.Now())
 		}
 	}
 	s.raw = b
@@ -196,8 +199,10 @@ func parseState(b []byte) (contents, error) {
 		if bad := ipc.CheckName(name); bad != nil || r == nil {
 			return contents{}, fmt.Errorf("it has a profile %q that can't be", name)
 		}
-		if !r.Refusal.valid() {
-			r.Refusal = nil
+		for _, f := range []**Refusal{&r.Refusal, &r.Unknown} {
+			if !(*f).valid() {
+				*f = nil
+			}
 		}
 	}
 	return c, nil

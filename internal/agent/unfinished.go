@@ -128,7 +128,7 @@ func (a *Agent) settle(ctx context.Context, rec Record, p provider.Prompt) error
 			c.leave(r.Store, name)
 		}
 		n := *next
-		n.account, n.Next = newAccount(name, n.Refusal, a.Clock.Now()), nil
+		n.account, n.Next = n.newAccount(name, a.Clock.Now()), nil
 		c.Profiles[name] = &n
 		return nil
 	}); bad != nil {

@@ -144,6 +144,9 @@ func TestP7WhatHappensInTheConsoleIsNoticed(t *testing.T) {
 			w.tells(tell)
 			time.Sleep(days + time.Minute)
 			l.must(t, stage)
+			restart() // it is remembered
+			time.Sleep(2 * time.Hour)
+			l.must(t, "")
 			if e := w.expiry("prod"); e.Refused != (stage == ipc.StageRefused) || e.Deactivated == e.Refused {
 				t.Errorf("%+v", e)
 			}
