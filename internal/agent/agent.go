@@ -73,8 +73,9 @@ type Options struct {
 	State     StateFile
 	Clock     Clock
 
-	// Exclusive keeps other agents on the same stores from exchanging the
-	// secret of a profile, until release is called. Nil: there are none.
+	// Exclusive keeps other agents on the same stores from exchanging, storing
+	// and deleting the secret of a profile, until release is called. Nil: there
+	// are none.
 	Exclusive func(ctx context.Context, profile string) (release func(), err error)
 
 	// Verify checks the signature of a JWT against a server's public keys, as

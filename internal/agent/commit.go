@@ -14,6 +14,11 @@ import (
 // old secret is under way in the meantime, and none comes after.
 func (a *Agent) commit(ctx context.Context, old, rec Record, cred provider.Credential, req ipc.LoginRequest, v *verified) (undo func(), err error) {
 	if old.account == nil {
+		release, err := a.alone(ctx, rec.account.name) // or another agent's tidy would find a secret without a profile
+		if err != nil {
+			return nil, err
+		}
+		defer release()
 		return a.replace(ctx, old, rec, cred, req, v)
 	}
 	err = a.holding(ctx, old, func() error {

@@ -139,6 +139,11 @@ func (a *Agent) Rename(ctx context.Context, from, to string, interactive bool) e
 			if err := a.saveNow(rec); err != nil {
 				return err // it must be there to be moved
 			}
+			release, err := a.alone(ctx, to)
+			if err != nil {
+				return err
+			}
+			defer release()
 			return a.rename(ctx, rec, to, provider.Prompt(interactive))
 		})
 	})

@@ -35,14 +35,23 @@ func (a *Agent) rotates(providerName string) bool {
 // exclusive keeps other agents on the same store from exchanging the secret of
 // a profile until release is called.
 func (a *Agent) exclusive(ctx context.Context, rec Record) (release func(), err error) {
-	if a.Exclusive == nil || !a.rotates(rec.Provider) {
+	if !a.rotates(rec.Provider) {
+		return func() {}, nil
+	}
+	return a.alone(ctx, rec.account.name)
+}
+
+// alone keeps other agents on the same stores from the secret of a profile, or
+// of one that is to be, until release is called.
+func (a *Agent) alone(ctx context.Context, name string) (release func(), err error) {
+	if a.Exclusive == nil {
 		return func() {}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, flightTime)
 	defer cancel()
-	release, err = a.Exclusive(ctx, rec.account.name)
+	release, err = a.Exclusive(ctx, name)
 	if err != nil {
-		return nil, &storeFailure{errorf(ipc.CodeBusy, "another agent uses the same store: stop it, or try again", "the secret of profile %s is in use: %v", rec.account.name, err)}
+		return nil, &storeFailure{errorf(ipc.CodeBusy, "another agent uses the same store: stop it, or try again", "the secret of profile %s is in use: %v", name, err)}
 	}
 	return release, nil
 }

@@ -82,7 +82,12 @@ func (a *Agent) tidyOne(ctx context.Context, l leftover) error {
 		return bad
 	}
 	defer unlock()
-	c, bad := a.state.load()
+	release, err := a.alone(ctx, l.Profile) // and so may one of another agent
+	if err != nil {
+		return err
+	}
+	defer release()
+	c, bad := a.state.refresh()
 	if bad != nil {
 		return bad
 	}

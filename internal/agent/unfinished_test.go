@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,8 +115,10 @@ func (w *world) checkAfter(i int, c snapshot) {
 func TestTwoAgentsOnOneState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one := newWorld(t)
+		one.exclusive = oneAtATime()
+		one.restart()
 		defer func() { one.stop() }()
-		two := &world{t: t, clock: one.clock, server: one.server, store: one.store, file: one.file, state: one.state}
+		two := &world{t: t, clock: one.clock, server: one.server, store: one.store, file: one.file, state: one.state, exclusive: one.exclusive}
 		two.start()
 		defer func() { two.stop() }()
 		one.login("prod")
@@ -140,4 +143,25 @@ func TestTwoAgentsOnOneState(t *testing.T) {
 			t.Errorf("%q of %q, %v", tok, two.server.secretOf(tok), err)
 		}
 	})
+}
+
+// oneAtATime is what keeps agents apart.
+func oneAtATime() func(context.Context, string) (func(), error) {
+	var mu sync.Mutex
+	turns := map[string]chan struct{}{}
+	return func(ctx context.Context, profile string) (func(), error) {
+		mu.Lock()
+		turn := turns[profile]
+		if turn == nil {
+			turn = make(chan struct{}, 1)
+			turns[profile] = turn
+		}
+		mu.Unlock()
+		select {
+		case turn <- struct{}{}:
+			return func() { <-turn }, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }

@@ -71,6 +71,9 @@ type world struct {
 	state  *stateFile
 	end    func()
 
+	// exclusive keeps agents on the same stores apart; nil: there is one.
+	exclusive func(ctx context.Context, profile string) (func(), error)
+
 	observe  atomic.Pointer[expiry.Watch] // hears of events
 	mu       sync.Mutex
 	happened []ipc.Event
@@ -126,6 +129,7 @@ func (w *world) start() {
 		Verify:       verify,
 		DefaultStore: func() string { return provider.Memory },
 		Publish:      w.publish,
+		Exclusive:    w.exclusive,
 	})
 	if err != nil {
 		w.t.Fatal(err)
