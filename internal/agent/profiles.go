@@ -176,6 +176,7 @@ func (a *Agent) rename(ctx context.Context, rec Record, to string, prompt provid
 	if bad := a.state.change(func(c *contents) *ipc.Error {
 		moved := c.Profiles[acct.name]
 		moved.account = heir
+		moved.Told = nil // what was said names the old name, and is taken back
 		delete(c.Profiles, acct.name)
 		c.Profiles[to] = moved
 		c.taken(rec.Store, to)

@@ -168,6 +168,24 @@ func TestP7WhatHappensInTheConsoleIsNoticed(t *testing.T) {
 	}
 }
 
+// A warning that names a profile by its old name is taken back, and said anew.
+func TestP7RenamedProfileIsWarnedOfByItsName(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		var l listener
+		w.watched(&l)
+		w.tells(ends(w.clock.Now().Wall.Add(2 * days)))
+		if _, err := w.Login(t.Context(), "prod", as("s")); err != nil {
+			t.Fatal(err)
+		}
+		l.must(t, "3d")
+		if err := w.Rename(t.Context(), "prod", "main", false); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		l.must(t, "cleared 3d")
+	})
+}
+
 func TestP7RefusedExchangeIsToldAtOnce(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		var l listener
