@@ -73,7 +73,7 @@ func observed(st ipc.Status) ipc.Status {
 				Name: p.Name, Default: p.Default, Provider: p.Provider, Server: p.Server, Org: p.Org, Store: p.Store,
 				LoggedIn: p.LoggedIn, LoggedOut: p.LoggedOut, TokenName: p.TokenName, APIToken: p.APIToken, RenewURL: p.RenewURL,
 			},
-			State: p.State, AccessToken: p.AccessToken, LastExchange: p.LastExchange, LastError: observedError(p.LastError),
+			State: p.State, Deactivated: p.Deactivated, AccessToken: p.AccessToken, LastExchange: p.LastExchange, LastError: observedError(p.LastError),
 			RetryAt: p.RetryAt, Exchanges: p.Exchanges, Hits: p.Hits, Misses: p.Misses,
 		})
 	}
