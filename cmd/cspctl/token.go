@@ -109,8 +109,11 @@ func askToken(c *ipc.Client, req ipc.TokenRequest, o tokenOptions, execVersion s
 		if err != nil {
 			return "", "", err
 		}
-		if t.Warning != nil {
-			warning = t.Warning.Message
+		if w := t.Warning; w != nil {
+			if !w.Silent {
+				warning = w.Message
+			}
+			t.Warning = &ipc.Warning{Stage: w.Stage, Message: w.Message} // whoever is told of it elsewhere
 		}
 		out, err = tokenJSON(t)
 		return out, warning, err

@@ -160,19 +160,17 @@ func (acct *account) askedLately(now Instant) bool {
 // shell is the channel of those who ask for tokens on a terminal.
 const shell = "shell"
 
-// warning is what a person who asks for a token should be told about the secret
-// behind it; nil if nothing is. With ipc.WarningsAuto they are told of a stage
+// warning is what there is to warn of behind a token; nil if nothing is. Whether
+// a person is to be told is a matter of mode: with ipc.WarningsAuto, of a stage
 // once a day.
 func (a *Agent) warning(rec Record, mode string, now time.Time) *ipc.Warning {
-	if mode == ipc.WarningsOff {
-		return nil
-	}
 	s := rec.subject()
 	stage := s.Stage(a.stagesOf(s.Profile), now)
-	if stage == "" || mode == ipc.WarningsAuto && !a.tellShell(rec, stage, now) {
+	if stage == "" {
 		return nil
 	}
-	return &ipc.Warning{Stage: stage, Message: withPage(s).Warning(stage, now).Message}
+	silent := mode == ipc.WarningsOff || mode == ipc.WarningsAuto && !a.tellShell(rec, stage, now)
+	return &ipc.Warning{Stage: stage, Message: withPage(s).Warning(stage, now).Message, Silent: silent}
 }
 
 // tellShell reports whether a stage is to be told on a terminal now, and

@@ -37,7 +37,7 @@ const (
 	KindProxy  = "proxy" // of a Cloud Director session: a password for its proxies, no bearer token
 )
 
-// When a warning comes along with a token.
+// When a person is to be told of a warning that comes along with a token.
 const (
 	WarningsAlways = "always" // with each one, while a stage lasts
 	WarningsAuto   = "auto"   // once a day for each stage: somebody is looking
@@ -56,6 +56,8 @@ type TokenRequest struct {
 	// Interactive: a person is waiting, so a keychain may ask for its password.
 	Interactive bool `json:"interactive,omitempty"`
 	// Warnings is WarningsAlways (also if empty), WarningsAuto or WarningsOff.
+	// It decides about Warning.Silent; in the plain-text form, silent ones are
+	// left out.
 	Warnings string `json:"warnings,omitempty"`
 
 	Passcode      secret.Wire `json:"passcode,omitzero"`
@@ -91,8 +93,9 @@ type ProxyToken struct {
 
 // Warning is something a person should act on before it breaks.
 type Warning struct {
-	Stage   string `json:"stage"`   // 30d, 14d, 7d, 3d, 1d, 1h, expired
-	Message string `json:"message"` // one line
+	Stage   string `json:"stage"`            // 30d ... 1h, expired, deactivated, refused
+	Message string `json:"message"`          // one line
+	Silent  bool   `json:"silent,omitempty"` // nobody is to be told now; see TokenRequest.Warnings
 }
 
 // LoginRequest is the body of PUT /v1/profiles/{name}: settings and secret.

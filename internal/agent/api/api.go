@@ -156,7 +156,7 @@ func tokenHeaders(h http.Header, t ipc.Token) {
 	if !t.ExpiresAt.IsZero() {
 		h.Set(ipc.HeaderExpiresAt, t.ExpiresAt.Format("2006-01-02T15:04:05Z07:00"))
 	}
-	if t.Warning != nil {
+	if t.Warning != nil && !t.Warning.Silent {
 		h.Set(ipc.HeaderWarning, headerValue(t.Warning.Message))
 		h.Set(ipc.HeaderWarningStage, t.Warning.Stage)
 	}
