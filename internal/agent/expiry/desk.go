@@ -10,30 +10,31 @@ import (
 // desk serves one channel: it knows what the channel was told, and tells it
 // what is due.
 type desk struct {
-	*Watch
+	Options
 	channel Channel
 	wake    chan struct{}
 
-	mu sync.Mutex // guards files, and is held for moments
-	// files are kept by profile, and forgotten with the secret.
-	files map[string]*file
+	mu sync.Mutex // guards the rest, and is held for moments
+	// memos are kept by profile, and forgotten with the secret.
+	memos map[string]*memo
 
 	clock steady // of look alone
 }
 
-// file is what a desk keeps about one secret.
-type file struct {
+// memo is what a desk knows about one secret.
+type memo struct {
 	login   time.Time
 	told    Told
 	unsaved bool // told is not in the state yet
+	snoozed bool // since the announcement under way began
 
 	tries   int           // that failed, for the stage due
 	stage   string        // due when they failed
 	retryAt time.Duration // boot time
 }
 
-func newDesk(w *Watch, c Channel) *desk {
-	return &desk{Watch: w, channel: c, wake: make(chan struct{}, 1), files: map[string]*file{}}
+func newDesk(o Options, c Channel) *desk {
+	return &desk{Options: o, channel: c, wake: make(chan struct{}, 1), memos: map[string]*memo{}}
 }
 
 // look tells the channel what is due for each profile, and returns when to look
@@ -67,9 +68,9 @@ func (d *desk) clear(ctx context.Context, list []Subject) {
 	}
 	var refs []string
 	d.mu.Lock()
-	for name, f := range d.files {
+	for name, f := range d.memos {
 		if login, ok := logins[name]; !ok || !login.Equal(f.login) {
-			delete(d.files, name)
+			delete(d.memos, name)
 			if f.told.Stage != "" {
 				refs = append(refs, f.told.Ref)
 			}
@@ -81,14 +82,14 @@ func (d *desk) clear(ctx context.Context, list []Subject) {
 	}
 }
 
-// open returns what is on file about a secret: what the state says, which
+// recall returns what is known about a secret: what the state says, which
 // another agent may have written, unless the desk knows better. The caller
 // holds mu.
-func (d *desk) open(s Subject) *file {
-	f := d.files[s.Profile]
+func (d *desk) recall(s Subject) *memo {
+	f := d.memos[s.Profile]
 	if f == nil {
-		f = &file{login: s.Login}
-		d.files[s.Profile] = f
+		f = &memo{login: s.Login}
+		d.memos[s.Profile] = f
 	}
 	if !f.unsaved {
 		f.told = s.Told[d.channel.Name()]
@@ -104,12 +105,13 @@ func (d *desk) serve(ctx context.Context, s Subject) {
 		stage = ""
 	}
 	d.mu.Lock()
-	f := d.open(s)
+	f := d.recall(s)
 	told := f.told
 	if f.stage != stage {
 		f.tries, f.retryAt, f.stage = 0, 0, stage
 	}
 	wait := f.tries > 0 && boot < f.retryAt
+	f.snoozed = false
 	d.mu.Unlock()
 
 	switch told.due(s, stage, wall) {
@@ -118,8 +120,11 @@ func (d *desk) serve(ctx context.Context, s Subject) {
 			return
 		}
 		ref, err := d.announce(ctx, s, stage, wall, told.Ref)
-		if err != nil && !d.failed(ctx, f, s, stage, err) {
-			return
+		if err != nil {
+			if !d.failed(ctx, f, s, stage, err) {
+				return
+			}
+			ref = told.Ref // what it says is still there, and is replaced or taken back some day
 		}
 		d.record(f, told.next(stage, wall, ref))
 	case withdraw:
@@ -150,7 +155,7 @@ func (d *desk) withdraw(ctx context.Context, ref string) {
 var pauses = []time.Duration{time.Minute, 10 * time.Minute, time.Hour}
 
 // failed plans another try. It reports whether there is none.
-func (d *desk) failed(ctx context.Context, f *file, s Subject, stage string, err error) (over bool) {
+func (d *desk) failed(ctx context.Context, f *memo, s Subject, stage string, err error) (over bool) {
 	if errors.Is(err, ErrNobody) || ctx.Err() != nil {
 		return false
 	}
@@ -168,15 +173,18 @@ func (d *desk) failed(ctx context.Context, f *file, s Subject, stage string, err
 	return false
 }
 
-func (d *desk) record(f *file, t Told) {
+func (d *desk) record(f *memo, t Told) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if f.snoozed && t.Stage != "" {
+		t.Until = f.told.Until // a person was quick
+	}
 	f.told, f.unsaved, f.tries = t, true, 0
 }
 
 // save writes what the channel was told to the state. What can't be written
 // now is written later: a full disk repeats no warning.
-func (d *desk) save(f *file, s Subject) {
+func (d *desk) save(f *memo, s Subject) {
 	d.mu.Lock()
 	told, unsaved := f.told, f.unsaved
 	d.mu.Unlock()
@@ -196,8 +204,8 @@ func (d *desk) snooze(profile string) {
 	wall, _ := d.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if f := d.files[profile]; f != nil && f.told.Stage != "" {
-		f.told.Until, f.unsaved = wall.Add(snoozeTime).UTC().Truncate(time.Second), true
+	if f := d.memos[profile]; f != nil && f.told.Stage != "" {
+		f.told.Until, f.unsaved, f.snoozed = wall.Add(snoozeTime).UTC().Truncate(time.Second), true, true
 		select {
 		case d.wake <- struct{}{}: // to save it
 		default:

@@ -40,8 +40,8 @@ type Options struct {
 // of each stage once, in order. Where several have passed unseen, since the
 // machine slept or the agent was off, it tells of the most urgent alone.
 type Watch struct {
-	Options
-	desks []*desk
+	profiles Profiles
+	desks    []*desk
 }
 
 const (
@@ -52,8 +52,9 @@ const (
 	// settleTime before it believes it: some clocks are wrong until the network
 	// is there.
 	stepNoticed, settleTime = time.Hour, 10 * time.Minute
-	// channelTime bounds one call of a channel.
-	channelTime = 11 * time.Minute
+	// channelTime bounds one call of a channel, which has bounds of its own: the
+	// longest is a hook that runs for ten minutes behind another one.
+	channelTime = 25 * time.Minute
 )
 
 // New makes a Watch.
@@ -64,9 +65,9 @@ func New(o Options) *Watch {
 	if o.Wanted == nil {
 		o.Wanted = func(string, string) bool { return true }
 	}
-	w := &Watch{Options: o}
+	w := &Watch{profiles: o.Profiles}
 	for _, c := range o.Channels {
-		w.desks = append(w.desks, newDesk(w, c))
+		w.desks = append(w.desks, newDesk(o, c))
 	}
 	return w
 }
@@ -77,7 +78,7 @@ func (w *Watch) Run(ctx context.Context) {
 	for _, d := range w.desks {
 		wg.Go(func() { repeat(ctx, d.wake, func() time.Duration { return d.look(ctx) }) })
 	}
-	repeat(ctx, nil, func() time.Duration { w.Profiles.AskDue(); return tick })
+	repeat(ctx, nil, func() time.Duration { w.profiles.AskDue(); return tick })
 	wg.Wait()
 }
 

@@ -248,6 +248,36 @@ func TestP7FailureIsTriedAgain(t *testing.T) {
 	})
 }
 
+// A stage that is given up leaves the message before it where it is: it is
+// replaced by the next stage, or taken back.
+func TestP7GivenUpStageLosesNoMessage(t *testing.T) {
+	inWorld(t, func(w *world, c *channel) {
+		w.until("prod", 14*day)
+		c.must(t, "30d 14d")
+		c.set(func(c *channel) { c.fail = errors.New("no room") })
+		w.until("prod", 5*day)
+		c.set(func(c *channel) { c.fail = nil })
+		w.until("prod", 3*day)
+		c.must(t, "3d")
+		if got := strings.Join(c.replaced(), " "); got != " ref1 ref2" {
+			t.Errorf("messages replaced %q", got)
+		}
+	})
+}
+
+// A person may snooze what is being shown before the server has answered.
+func TestSnoozeBeforeTheAnswer(t *testing.T) {
+	inWorld(t, func(w *world, c *channel) {
+		w.until("prod", 14*day)
+		c.set(func(c *channel) { c.during = func() { w.watch.Snooze("desktop", "prod") } })
+		w.until("prod", 7*day)
+		c.set(func(c *channel) { c.during = nil })
+		c.must(t, "30d 14d 7d")
+		time.Sleep(25 * time.Hour)
+		c.must(t, "7d")
+	})
+}
+
 // The desktop starts long after the agent, and is told at once.
 func TestT15P7NobodyIsThereYet(t *testing.T) {
 	inWorld(t, func(w *world, c *channel) {

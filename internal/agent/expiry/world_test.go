@@ -149,13 +149,14 @@ func (w *world) Remember(profile string, login time.Time, channel string, t expi
 type channel struct {
 	name string
 
-	mu    sync.Mutex
-	heard []string // stages; of other profiles than prod with their name; "-ref" for what was withdrawn
-	refs  []string // that came along
-	at    []time.Time
-	fail  error
-	hang  bool
-	tries int
+	mu     sync.Mutex
+	heard  []string // stages; of other profiles than prod with their name; "-ref" for what was withdrawn
+	refs   []string // that came along
+	at     []time.Time
+	fail   error
+	hang   bool
+	during func() // called by Announce
+	tries  int
 }
 
 func (c *channel) Name() string { return c.name }
@@ -163,11 +164,14 @@ func (c *channel) Name() string { return c.name }
 func (c *channel) Announce(ctx context.Context, w ipc.Event, ref string) (string, error) {
 	c.mu.Lock()
 	c.tries++
-	hang, fail := c.hang, c.fail
+	hang, fail, during := c.hang, c.fail, c.during
 	c.mu.Unlock()
 	if hang {
 		<-ctx.Done()
 		return "", ctx.Err()
+	}
+	if during != nil {
+		during()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
