@@ -168,6 +168,8 @@ func keptName(name string) bool {
 	switch name {
 	case "HOME", "USER", "LOGNAME", "PATH", "LANG", "TZ", "TMPDIR",
 		"DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY",
+		// For the browser that a notification opens: see launch.
+		"XAUTHORITY", "BROWSER", "DESKTOP_SESSION", "KDE_FULL_SESSION", "KDE_SESSION_VERSION", "WSL_DISTRO_NAME", "WSL_INTEROP",
 		"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
 		"http_proxy", "https_proxy", "no_proxy", "all_proxy",
 		"SSL_CERT_FILE", "SSL_CERT_DIR", "GOCOVERDIR":
