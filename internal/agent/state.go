@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cspctl/cspctl/internal/agent/expiry"
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/provider"
 )
@@ -46,7 +45,7 @@ type Record struct {
 	Unknown *Refusal `json:"unknown,omitempty"`
 
 	// Told is what each channel was last told about the secret.
-	Told map[string]expiry.Told `json:"told,omitempty"`
+	Told toldBy `json:"told,omitempty"`
 
 	// Underway is when an exchange began whose answer has not arrived, where
 	// the server may have replaced the secret in it; see Rotator.

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"hash/fnv"
 	"time"
@@ -11,6 +13,29 @@ import (
 )
 
 const day = 24 * time.Hour
+
+// toldBy is what each channel was told. What can't be read of it is dropped: a
+// warning that is repeated is better than profiles that can't be used.
+type toldBy map[string]expiry.Told
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *toldBy) UnmarshalJSON(b []byte) error {
+	*t = nil
+	var raw map[string]json.RawMessage
+	if json.Unmarshal(b, &raw) != nil {
+		return nil
+	}
+	for channel, b := range raw {
+		var told expiry.Told
+		if json.Unmarshal(b, &told) == nil {
+			if *t == nil {
+				*t = toldBy{}
+			}
+			(*t)[channel] = told
+		}
+	}
+	return nil
+}
 
 // stagesOf are the stages of warning for a profile, whatever its secret.
 func (a *Agent) stagesOf(profile string) expiry.Stages {
@@ -25,7 +50,7 @@ func (a *Agent) stagesOf(profile string) expiry.Stages {
 func (r Record) subject() expiry.Subject {
 	s := expiry.Subject{
 		Profile: r.account.name, Provider: r.Provider, Server: r.Origin, Org: r.Org,
-		Kind: secretKind(r.Provider), TokenName: r.TokenName, Login: r.LoggedIn,
+		Kind: secretKind(r.Provider), TokenName: r.TokenName, Login: r.LoggedIn, CheckedAt: r.CheckedAt,
 		Refused: r.account.refused(), Deactivated: r.Deactivated, Told: r.Told,
 	}
 	if e := r.Expiry; e != nil && e.Known && !e.Never {
@@ -68,6 +93,25 @@ func (a *Agent) Subjects() ([]expiry.Subject, error) {
 	return list, nil
 }
 
+// aloneTime is how long the watch waits for another agent that is telling.
+const aloneTime = 100 * time.Millisecond
+
+// Alone implements expiry.Profiles. The name of its lock is none that a profile
+// can have.
+func (a *Agent) Alone(ctx context.Context, channel string) (release func(), ok bool) {
+	release = func() {}
+	if a.Exclusive != nil {
+		ctx, cancel := context.WithTimeout(ctx, aloneTime)
+		defer cancel()
+		var err error
+		if release, err = a.Exclusive(ctx, ".tell-"+channel); err != nil {
+			return nil, false
+		}
+	}
+	_, _ = a.state.refresh() // where it can't be read, what is in force counts
+	return release, true
+}
+
 // Remember implements expiry.Profiles.
 func (a *Agent) Remember(profile string, login time.Time, channel string, t expiry.Told) error {
 	return orNil(a.state.change(func(c *contents) *ipc.Error {
@@ -75,7 +119,7 @@ func (a *Agent) Remember(profile string, login time.Time, channel string, t expi
 		if r == nil || !r.LoggedIn.Equal(login) {
 			return nil
 		}
-		told := map[string]expiry.Told{}
+		told := toldBy{}
 		for name, was := range r.Told { // what is in force is never changed
 			told[name] = was
 		}

@@ -3,6 +3,7 @@ package agent_test
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,6 +35,14 @@ func (l *listener) Withdraw(context.Context, string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.heard = append(l.heard, "cleared")
+}
+
+func (l *listener) clear() { l.mu.Lock(); defer l.mu.Unlock(); l.heard = nil }
+
+func (l *listener) all() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.heard, " ")
 }
 
 // must checks all that was heard since the last call.
@@ -168,16 +177,50 @@ func TestP7WhatHappensInTheConsoleIsNoticed(t *testing.T) {
 	}
 }
 
+// What was told is advice: nonsense in it costs a repeated warning at most.
+func TestP8NonsenseInWhatWasToldCostsNoProfile(t *testing.T) {
+	for _, nonsense := range []string{`"x"`, `[]`, `{"desktop":"x"}`, `{"desktop":{"stage":5}}`, `{"desktop":{"stage":"3d","at":"noon"}}`, `{"desktop":{"stage":"never"}}`} {
+		inWorld(t, func(t *testing.T, w *world) {
+			var l listener
+			restart := w.watched(&l)
+			w.tells(ends(w.clock.Now().Wall.Add(2 * days)))
+			time.Sleep(time.Second) // two logins of one moment are one
+			if _, err := w.Login(t.Context(), "prod", as("s")); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			l.clear()
+			w.stop()
+			text := regexp.MustCompile(`(?s)"told": \{.*?\n      \}`).ReplaceAllString(w.state.text(), `"told": `+nonsense)
+			if !strings.Contains(text, nonsense) {
+				t.Fatal(text)
+			}
+			w.state.set(func(f *stateFile) { f.b = []byte(text) })
+			w.end = func() {}
+			restart()
+			time.Sleep(time.Minute)
+			if w.mustToken("") == "" {
+				t.Error("no token")
+			}
+			if got := l.all(); got != "" && got != "3d" && got != "cleared 3d" {
+				t.Errorf("%s: heard %q", nonsense, got)
+			}
+		})
+	}
+}
+
 // A warning that names a profile by its old name is taken back, and said anew.
 func TestP7RenamedProfileIsWarnedOfByItsName(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		var l listener
 		w.watched(&l)
 		w.tells(ends(w.clock.Now().Wall.Add(2 * days)))
+		time.Sleep(time.Second) // two logins of one moment are one
 		if _, err := w.Login(t.Context(), "prod", as("s")); err != nil {
 			t.Fatal(err)
 		}
-		l.must(t, "3d")
+		synctest.Wait()
+		l.clear()
 		if err := w.Rename(t.Context(), "prod", "main", false); err != nil {
 			t.Fatal(err)
 		}

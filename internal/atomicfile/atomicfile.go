@@ -18,7 +18,8 @@ import (
 // untouched, but for an error from making the rename durable, where either
 // content may survive a power cut.
 //
-// A symbolic link at path is replaced, never followed.
+// A symbolic link at path is replaced, never followed. What is neither that nor
+// a regular file, such as a device, is left alone, with an error.
 func Write(path string, data []byte) error {
 	dir := filepath.Dir(path)
 	if err := makeDir(dir); err != nil {
@@ -27,9 +28,15 @@ func Write(path string, data []byte) error {
 	return WriteMode(path, data, 0o600)
 }
 
+// ErrNotAFile is wrapped by the error of a write to what is no file.
+var ErrNotAFile = errors.New("it is not a regular file")
+
 // WriteMode is Write for a file that others may read, in a folder that is
 // there already.
 func WriteMode(path string, data []byte, mode fs.FileMode) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() && info.Mode().Type() != fs.ModeSymlink {
+		return &fs.PathError{Op: "replace", Path: path, Err: ErrNotAFile}
+	}
 	dir := filepath.Dir(path)
 	// CreateTemp opens with O_EXCL and mode 0600 under a name that nobody can
 	// have guessed; in the same folder, since a rename can't cross file systems.

@@ -42,7 +42,7 @@ func newDesk(o Options, c Channel) *desk {
 func (d *desk) look(ctx context.Context) time.Duration {
 	wall, boot := d.Now()
 	list, err := d.Profiles.Subjects()
-	if err != nil || !d.clock.settled(wall, boot) {
+	if err != nil || !d.clock.settled(wall, boot, latest(list)) {
 		return tick
 	}
 	d.clear(ctx, list)
@@ -114,11 +114,26 @@ func (d *desk) serve(ctx context.Context, s Subject) {
 	f.snoozed = false
 	d.mu.Unlock()
 
-	switch told.due(s, stage, wall) {
-	case announce:
-		if wait {
-			return
+	due := told.due(s, stage, wall)
+	if due == announce && wait {
+		return
+	}
+	if due != leave {
+		release, known, ok := d.alone(ctx, s)
+		if !ok {
+			return // another agent is telling; it is looked at again
 		}
+		defer release()
+		d.mu.Lock()
+		if !f.unsaved {
+			f.told = known
+		}
+		told = f.told
+		d.mu.Unlock()
+		due = told.due(s, stage, wall)
+	}
+	switch due {
+	case announce:
 		ref, err := d.announce(ctx, s, stage, wall, told.Ref)
 		if err != nil {
 			if !d.failed(ctx, f, s, stage, err) {
@@ -136,6 +151,24 @@ func (d *desk) serve(ctx context.Context, s Subject) {
 		d.record(f, forgotten)
 	}
 	d.save(f, s)
+}
+
+// alone keeps other agents on the same state from using the channel, so that
+// each thing is told by one of them, and returns what the channel was told by
+// now; false if another agent is using it, or if the secret is gone.
+func (d *desk) alone(ctx context.Context, s Subject) (release func(), told Told, ok bool) {
+	release, ok = d.Profiles.Alone(ctx, d.channel.Name())
+	if !ok {
+		return nil, Told{}, false
+	}
+	list, err := d.Profiles.Subjects()
+	for _, now := range list {
+		if err == nil && now.Profile == s.Profile && now.Login.Equal(s.Login) {
+			return release, now.Told[d.channel.Name()], true
+		}
+	}
+	release()
+	return nil, Told{}, false
 }
 
 func (d *desk) announce(ctx context.Context, s Subject, stage string, now time.Time, ref string) (string, error) {
@@ -213,20 +246,45 @@ func (d *desk) snooze(profile string) {
 	}
 }
 
-// steady tells whether the wall clock can be believed.
+// steady tells whether the wall clock can be believed. One that was stepped may
+// be stepped again soon, and one that is behind what is on record has not been
+// set yet, as on a machine without a battery for it; but not for ever, since it
+// may be the record that is wrong.
 type steady struct {
 	ever    bool
 	wall    time.Time
 	boot    time.Duration
-	stepped time.Duration // boot time until which it can't
+	doubted time.Duration // boot time until which it can't
 }
 
-// settled reports whether the wall clock has gone as time goes of late. A step
-// ahead may be a mistake that is soon mended; one back delays a warning at most.
-func (s *steady) settled(wall time.Time, boot time.Duration) bool {
-	if s.ever && wall.Sub(s.wall)-(boot-s.boot) > stepNoticed {
-		s.stepped = boot + settleTime
+// settled reports whether the wall clock has gone as time goes of late. latest
+// is the latest time on record.
+func (s *steady) settled(wall time.Time, boot time.Duration, latest time.Time) bool {
+	step := latest.Sub(wall)
+	if s.ever {
+		step = (wall.Sub(s.wall) - (boot - s.boot)).Abs()
+	}
+	if step > stepNoticed {
+		s.doubted = boot + settleTime
 	}
 	s.ever, s.wall, s.boot = true, wall, boot
-	return boot >= s.stepped
+	return boot >= s.doubted
+}
+
+// latest is the latest time on record of what is known and was told.
+func latest(list []Subject) time.Time {
+	var t time.Time
+	for _, s := range list {
+		for _, at := range []time.Time{s.Login, s.CheckedAt} {
+			if at.After(t) {
+				t = at
+			}
+		}
+		for _, told := range s.Told {
+			if told.At.After(t) {
+				t = told.At
+			}
+		}
+	}
+	return t
 }

@@ -17,6 +17,7 @@ type Subject struct {
 	RenewURL  string // the page where a new one is made; may be empty
 
 	Login     time.Time // when the secret was stored: another time is another secret
+	CheckedAt time.Time // when the server was asked last
 	ExpiresAt time.Time // zero: never, or not known
 	Life      time.Duration
 

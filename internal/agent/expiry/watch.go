@@ -18,6 +18,10 @@ type Profiles interface {
 	// AskDue has the servers asked, in the background, about the secrets of
 	// which the agent has not heard for long.
 	AskDue()
+	// Alone keeps other agents on the same state from telling anything through
+	// a channel until release is called; false if one of them is at it. What
+	// they have told is in Subjects afterwards.
+	Alone(ctx context.Context, channel string) (release func(), ok bool)
 	// Remember puts on record what a channel was told about the secret that a
 	// profile had since login; the zero Told for nothing. It does nothing if
 	// the profile has another secret by now.

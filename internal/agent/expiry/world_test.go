@@ -25,7 +25,8 @@ type world struct {
 	slept    time.Duration // suspended: both clocks go on, timers stand still
 	step     time.Duration // of the wall clock
 	subjects map[string]expiry.Subject
-	full     bool // nothing can be remembered
+	full     bool            // nothing can be remembered
+	telling  map[string]bool // an agent is, by channel
 	asked    int
 	stages   expiry.Stages
 
@@ -40,7 +41,7 @@ func inWorld(t *testing.T, f func(w *world, c *channel)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := &channel{name: "desktop"}
-		w := &world{t: t, start: time.Now(), subjects: map[string]expiry.Subject{}, channels: []expiry.Channel{c}, stages: expiry.Default}
+		w := &world{t: t, start: time.Now(), subjects: map[string]expiry.Subject{}, telling: map[string]bool{}, channels: []expiry.Channel{c}, stages: expiry.Default}
 		w.login("prod", 31*day)
 		w.change("prod", func(s *expiry.Subject) { s.Life = 180 * day })
 		w.on()
@@ -50,13 +51,16 @@ func inWorld(t *testing.T, f func(w *world, c *channel)) {
 }
 
 // on starts the watch; stop ends it.
-func (w *world) on() {
-	w.watch = expiry.New(expiry.Options{Profiles: w, Channels: w.channels, Now: w.now,
+func (w *world) on() { w.watch, w.stop = w.another(w.channels...) }
+
+// another starts a watch, as another agent on the same state does.
+func (w *world) another(channels ...expiry.Channel) (watch *expiry.Watch, stop func()) {
+	watch = expiry.New(expiry.Options{Profiles: w, Channels: channels, Now: w.now,
 		Stages: func(string) expiry.Stages { w.mu.Lock(); defer w.mu.Unlock(); return w.stages }})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { w.watch.Run(ctx); close(done) }()
-	w.stop = func() { cancel(); <-done }
+	go func() { watch.Run(ctx); close(done) }()
+	return watch, func() { cancel(); <-done }
 }
 
 func (w *world) now() (time.Time, time.Duration) {
@@ -121,6 +125,16 @@ func (w *world) Subjects() ([]expiry.Subject, error) {
 		list = append(list, w.subjects[name])
 	}
 	return list, nil
+}
+
+func (w *world) Alone(_ context.Context, channel string) (func(), bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.telling[channel] {
+		return nil, false
+	}
+	w.telling[channel] = true
+	return func() { w.set(func(w *world) { w.telling[channel] = false }) }, true
 }
 
 func (w *world) AskDue() { w.set(func(w *world) { w.asked++ }) }
