@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -109,7 +110,8 @@ func (w *watch) frame(v view, lines int) []string {
 		foot = v.style.Dim(v.fit("as of "+w.at.Local().Format("15:04:05")+"  q ends", v.width))
 	}
 	top := append(w.lost(v), v.head(w.st)...)
-	header, blocks := v.profiles(w.st.Profiles)
+	list := w.st.Profiles
+	header, blocks := v.profiles(list)
 	room := lines - 1 // without the foot
 	if len(top)+1+len(header)+1 > room {
 		top = w.lost(v) // the profiles matter more
@@ -117,6 +119,10 @@ func (w *watch) frame(v view, lines int) []string {
 		top = append(top, "")
 	}
 	out := append(top, header...)
+	if len(out)+len(slices.Concat(blocks...)) > room {
+		list = v.worstFirst(list)
+		_, blocks = v.profiles(list)
+	}
 	shown := 0
 	for i, b := range blocks {
 		need := len(b)
@@ -129,8 +135,8 @@ func (w *watch) frame(v view, lines int) []string {
 		out = append(out, b...)
 		shown++
 	}
-	if rest := w.st.Profiles[shown:]; len(rest) > 0 {
-		out = append(out, v.style.Bold(v.fit(leftOut(rest), v.width)))
+	if rest := list[shown:]; len(rest) > 0 {
+		out = append(out, v.style.Bold(v.fit(v.leftOut(rest), v.width)))
 	}
 	if len(out) > room {
 		out = out[:max(room, 0)]
@@ -141,11 +147,30 @@ func (w *watch) frame(v view, lines int) []string {
 	return append(out, foot)
 }
 
+// worstFirst returns the profiles in trouble before the others.
+func (v view) worstFirst(list []ipc.ProfileStatus) []ipc.ProfileStatus {
+	var worst, others []ipc.ProfileStatus
+	for i := range list {
+		if v.troubled(&list[i]) {
+			worst = append(worst, list[i])
+		} else {
+			others = append(others, list[i])
+		}
+	}
+	return append(worst, others...)
+}
+
+// troubled reports whether somebody should look after a profile, now or soon.
+func (v view) troubled(p *ipc.ProfileStatus) bool {
+	ends, _ := v.ends(p)
+	return p.LastError != nil || p.State == ipc.StateRefused || ends != ""
+}
+
 // leftOut says how many profiles there is no room for.
-func leftOut(rest []ipc.ProfileStatus) string {
+func (v view) leftOut(rest []ipc.ProfileStatus) string {
 	troubled := 0
 	for i := range rest {
-		if rest[i].LastError != nil || rest[i].Deactivated {
+		if v.troubled(&rest[i]) {
 			troubled++
 		}
 	}

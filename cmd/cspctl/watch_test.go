@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -173,10 +174,37 @@ func TestWatchFrames(t *testing.T) {
 
 func TestWatchCountsWhoIsInTrouble(t *testing.T) {
 	st := manyStates()
-	if got := leftOut(st.Profiles); got != "11 more, 3 of them in trouble: make the window larger" {
+	st.Profiles = append(st.Profiles, ipc.ProfileStatus{State: ipc.StateRefused, Profile: ipc.Profile{Name: "unkept"}}) // by an agent that began anew
+	v := view{now: noon}
+	if got := v.leftOut(st.Profiles); got != "12 more, 6 of them in trouble: make the window larger" { // dead, ended, failing, off, soon, unkept
 		t.Errorf("got %q", got)
 	}
-	if got := leftOut(st.Profiles[8:9]); got != "1 more: make the window larger" {
+	if got := v.leftOut(st.Profiles[8:9]); got != "1 more: make the window larger" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// Where there is no room for all, those in trouble are shown first.
+func TestWatchShowsTheWorstFirst(t *testing.T) {
+	st := manyStates()
+	w := watch{st: &st, at: noon}
+	v := view{width: 100, compact: true, marks: term.Unicode(true), now: noon}
+	order := func(lines int) (names []string) {
+		for _, l := range w.frame(v, lines) {
+			name, _, _ := strings.Cut(l, " ")
+			if slices.ContainsFunc(st.Profiles, func(p ipc.ProfileStatus) bool { return p.Name == name }) {
+				names = append(names, name)
+			}
+		}
+		return names
+	}
+	for lines, want := range map[int]string{
+		60: "app asleep dead ended failing mfa off out prod puzzling soon",
+		24: "dead ended failing off soon app asleep",
+		10: "dead",
+	} {
+		if got := strings.Join(order(lines), " "); got != want {
+			t.Errorf("%d lines show %s, not %s", lines, got, want)
+		}
 	}
 }
