@@ -19,7 +19,8 @@ var expiryCommand = command{
 	help: `
 Without PROFILE, of every profile that is logged in. The answer is what the
 agent remembers, so it comes at once and when the server is down, too; the agent
-asks the server once a day.
+asks the server once a day, every six hours in the last week and every hour on
+the last day.
 
 The exit code is that of a monitoring plugin: 0 fine, 1 warning, 2 critical,
 expired, deactivated or refused by the server, 3 unknown, wrong usage or no
@@ -40,7 +41,7 @@ cspctl expiry prod --warn 30d --critical 7d -o nagios
 cspctl expiry -o prometheus --to csp.prom
 cspctl expiry -o ics > api-tokens.ics`,
 	setup: func(fs *flag.FlagSet) runFunc {
-		o := expiryOptions{warn: "14d", critical: "3d"}
+		var o expiryOptions
 		checkedVar(fs, &o.warn, "warn", "warn when less than `DURATION` is left (default 14d)", checkDuration)
 		checkedVar(fs, &o.critical, "critical", "critical when less than `DURATION` is left (default 3d)", checkDuration)
 		outputVar(fs, &o.output, "table", "json", "nagios", "prometheus", "ics")
@@ -49,6 +50,12 @@ cspctl expiry -o ics > api-tokens.ics`,
 	},
 	end: endExpiry,
 }
+
+// The thresholds, where no others are given; those of cspctl status, too.
+const (
+	warnLeft     = 14 * 24 * time.Hour
+	criticalLeft = 3 * 24 * time.Hour
+)
 
 type expiryOptions struct{ warn, critical, output, to string }
 
@@ -111,9 +118,13 @@ type checks struct {
 }
 
 func runExpiry(a *app, args []string, o expiryOptions) error {
-	c := checks{now: a.now()}
-	c.warn, _ = ipc.ParseDuration(o.warn) // they were checked
-	c.critical, _ = ipc.ParseDuration(o.critical)
+	c := checks{now: a.now(), warn: warnLeft, critical: criticalLeft}
+	if o.warn != "" {
+		c.warn, _ = ipc.ParseDuration(o.warn) // it was checked
+	}
+	if o.critical != "" {
+		c.critical, _ = ipc.ParseDuration(o.critical)
+	}
 	if c.warn < c.critical {
 		return usage("--warn is less than --critical, so there would never be a warning", "give --warn the longer time")
 	}

@@ -14,7 +14,8 @@ For each profile: its state, the life that its access token has left, when the
 next renewal is due, the life that its API token has left, and the last error.
 States: ready (a good token is cached), idle (none was asked for of late),
 failing (the last exchange failed, the next may not), refused (the server
-refuses the secret: log in again), passcode (each exchange needs one).
+refuses the secret: log in again), passcode (each exchange needs one), logged
+out (there is no secret).
 No agent is started for it: exit 6 says that none runs.
 
 With --watch it goes on, and shows every second what is new, until Ctrl-C or q.`,

@@ -101,9 +101,6 @@ func (v view) apiToken(p *ipc.ProfileStatus, bar int) term.Cell {
 	return term.Cell{Text: v.life(left, whole, bar), Look: look}
 }
 
-// renewSoon is how long before its end a new API token should be made.
-const renewSoon = 7 * 24 * time.Hour
-
 // notes returns the lines below a profile: what is wrong, and what to do.
 func (v view) notes(p *ipc.ProfileStatus) (lines []string) {
 	say := func(text string, look func(string) string) {
@@ -155,22 +152,23 @@ func (v view) ends(p *ipc.ProfileStatus) (text string, look func(string) string)
 	case e == nil || e.ExpiresAt == nil:
 	case !e.ExpiresAt.After(v.now):
 		return which + " has expired", v.style.Red
-	case e.ExpiresAt.Sub(v.now) < renewSoon:
+	case e.ExpiresAt.Sub(v.now) < warnLeft:
 		return which + " ends on " + e.ExpiresAt.UTC().Format("2006-01-02 15:04 UTC"), expiryLook(e, v.now, v.style)
 	}
 	return "", nil
 }
 
-// expiryLook colours the life left of an API token by the stages of warning:
-// a month and three days.
+// expiryLook colours the life left of an API token as cspctl expiry judges it,
+// unless told otherwise: red is critical, yellow a warning. The stages at which
+// the agent warns are settings, and may be others.
 func expiryLook(e *ipc.Expiry, now time.Time, s term.Style) func(string) string {
 	if e == nil || e.ExpiresAt == nil {
 		return nil
 	}
 	switch left := e.ExpiresAt.Sub(now); {
-	case left <= 3*24*time.Hour:
+	case left <= 0, left < criticalLeft:
 		return s.Red
-	case left <= 30*24*time.Hour:
+	case left < warnLeft:
 		return s.Yellow
 	}
 	return nil

@@ -144,7 +144,7 @@ func TestStatusInAPipeIsWhole(t *testing.T) {
 func TestStatusColoursByUrgency(t *testing.T) {
 	s := term.Colours(true)
 	v := view{style: s, marks: term.Unicode(true), now: noon}
-	for days, want := range map[int]func(string) string{-1: s.Red, 2: s.Red, 4: s.Yellow, 29: s.Yellow, 31: s.Green} {
+	for days, want := range map[int]func(string) string{-1: s.Red, 2: s.Red, 3: s.Yellow, 13: s.Yellow, 14: s.Green} {
 		at := noon.Add(time.Duration(days) * 24 * time.Hour)
 		c := v.apiToken(&ipc.ProfileStatus{State: ipc.StateReady, Profile: ipc.Profile{APIToken: &ipc.Expiry{ExpiresAt: &at, CreatedAt: noon.AddDate(0, 0, -60)}}}, 10)
 		if c.Look("x") != want("x") {
