@@ -146,6 +146,16 @@ func oneProfile(c *ipc.Client, name string) (p ipc.Profile, err error) {
 	return p, err
 }
 
+// knownProfile is oneProfile for a name that a person gave: there must be such
+// a profile.
+func knownProfile(c *ipc.Client, name string) (ipc.Profile, error) {
+	p, err := oneProfile(c, name)
+	if codeOf(err) == ipc.CodeNoSuchProfile && name != "" {
+		err = failed(ipc.CodeNoSuchProfile, "there is no profile "+quote(name), "see: cspctl profile list")
+	}
+	return p, err
+}
+
 // named is profile for the requests whose path has a name in it: it asks the
 // agent for the default one.
 func (a *app) named(c *ipc.Client, args []string) (string, error) {

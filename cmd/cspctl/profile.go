@@ -93,10 +93,7 @@ var profileShow = command{
 			if err != nil {
 				return err
 			}
-			p, err := oneProfile(a.agent(), name)
-			if codeOf(err) == ipc.CodeNoSuchProfile && name != "" {
-				return failed(ipc.CodeNoSuchProfile, "there is no profile "+quote(name), "see: cspctl profile list")
-			}
+			p, err := knownProfile(a.agent(), name)
 			if err != nil {
 				return err
 			}
