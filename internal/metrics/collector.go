@@ -41,7 +41,7 @@ var (
 )
 
 var (
-	profileStates = []string{ipc.StateReady, ipc.StateIdle, ipc.StateFailing, ipc.StateRefused, ipc.StatePasscode, ipc.StateLoggedOut}
+	profileStates = []string{ipc.StateReady, ipc.StateIdle, ipc.StateFailing, ipc.StateRefused, ipc.StatePasscode, loggedOut}
 	storeStates   = []string{"ready", "locked", "unavailable"}
 )
 
@@ -161,11 +161,21 @@ func (s *sink) counts(m *Metrics) {
 }
 
 func (s *sink) profile(p ipc.ProfileStatus) {
-	s.states(profileIs, profileStates, p.State, p.Name, p.Provider)
+	s.states(profileIs, profileStates, stateLabel(p.State), p.Name, p.Provider)
 	if t := p.AccessToken; t != nil {
 		s.gauge(accessEnd, unix(t.ExpiresAt), p.Name, p.Provider)
 		s.gauge(accessLeft, t.ExpiresAt.Sub(s.now).Seconds(), p.Name, p.Provider)
 	}
+}
+
+// loggedOut is ipc.StateLoggedOut as a label, without the blank that people read.
+const loggedOut = "logged_out"
+
+func stateLabel(state string) string {
+	if state == ipc.StateLoggedOut {
+		return loggedOut
+	}
+	return state
 }
 
 func truth(on bool) float64 {

@@ -124,7 +124,7 @@ func TestP7TheAgentsKnowledgeForMachines(t *testing.T) {
 		`csp_agent_store_profiles{store="memory"}`:                                                                                 0,
 		`csp_agent_profile_state{profile="a",provider="csp",state="ready"}`:                                                        1,
 		`csp_agent_profile_state{profile="a",provider="csp",state="refused"}`:                                                      0,
-		`csp_agent_profile_state{profile="z",provider="csp",state="logged out"}`:                                                   1,
+		`csp_agent_profile_state{profile="z",provider="csp",state="logged_out"}`:                                                   1,
 		`csp_agent_profile_state{profile="odd",provider="csp",state="of a newer agent"}`:                                           1,
 		`csp_agent_exchanges_total{ahead="true",outcome="granted",profile="a",provider="csp"}`:                                     1,
 		`csp_agent_exchanges_total{ahead="false",outcome="failed",profile="a",provider="csp"}`:                                     1,
