@@ -205,7 +205,20 @@ func TestLifeOfAPITokens(t *testing.T) {
 	if err != nil || !d.Expiry.At.Equal(now.Add(time.Hour)) || !d.LastUsedAt.Equal(now) || !d.CreatedAt.Equal(now.Add(-179*24*time.Hour-23*time.Hour)) {
 		t.Errorf("got %+v, %v", d, err)
 	}
-	now = now.Add(time.Hour)
+	// Its end moves, and its life stays as long.
+	if _, err := w.AddToken(sim.APIToken{Name: "prod", ExpiresAt: now.Add(20 * 24 * time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = csp.New(csp.Options{}).Details(t.Context(), w.credential()); err != nil || !d.CreatedAt.Equal(now.Add(-160*24*time.Hour)) {
+		t.Errorf("got %+v, %v", d, err)
+	}
+	if _, err := w.AddToken(sim.APIToken{Name: "prod"}); err != nil { // nothing is new
+		t.Fatal(err)
+	}
+	if d, err = csp.New(csp.Options{}).Details(t.Context(), w.credential()); err != nil || !d.CreatedAt.Equal(now.Add(-160*24*time.Hour)) {
+		t.Errorf("got %+v, %v", d, err)
+	}
+	now = now.Add(20 * 24 * time.Hour)
 	if a := w.form(t, "api_token="+w.token.Value); a.status != 400 {
 		t.Errorf("an expired token gives %d", a.status)
 	}

@@ -85,7 +85,8 @@ func (s *Server) putToken(t APIToken) (APIToken, error) {
 	case t.ExpiresAt.IsZero():
 		t.ExpiresAt = now.Add(defaultTTL)
 	}
-	if t.ExpiresIn != 0 || t.TTL != 0 || t.Value != from.Value {
+	moved := t.ExpiresIn != 0 || !t.Never && !t.ExpiresAt.Equal(from.ExpiresAt)
+	if moved || t.TTL != 0 || t.Value != from.Value {
 		n.created = now
 		if ttl := cmp.Or(time.Duration(t.TTL), defaultTTL); !t.Never && t.ExpiresAt.Sub(now) < ttl {
 			n.created = t.ExpiresAt.Add(-ttl)
