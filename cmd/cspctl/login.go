@@ -166,13 +166,7 @@ func secretName(provider string, old *ipc.Profile) string {
 	if provider == "" && old != nil {
 		provider = old.Provider
 	}
-	switch provider {
-	case "csp-app":
-		return "client secret"
-	case "vcd-session":
-		return "password"
-	}
-	return "API token"
+	return ipc.SecretKind(provider)
 }
 
 // loggedIn says whose secret it is and when it ends; and what it replaced, if

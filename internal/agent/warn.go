@@ -50,7 +50,7 @@ func (a *Agent) stagesOf(profile string) expiry.Stages {
 func (r Record) subject() expiry.Subject {
 	s := expiry.Subject{
 		Profile: r.account.name, Provider: r.Provider, Server: r.Origin, Org: r.Org,
-		Kind: secretKind(r.Provider), TokenName: r.TokenName, Login: r.LoggedIn, CheckedAt: r.CheckedAt,
+		Kind: ipc.SecretKind(r.Provider), TokenName: r.TokenName, Login: r.LoggedIn, CheckedAt: r.CheckedAt,
 		Refused: r.account.refused(), Deactivated: r.Deactivated, Told: r.Told,
 	}
 	if e := r.Expiry; e != nil && e.Known && !e.Never {
@@ -65,17 +65,6 @@ func (r Record) subject() expiry.Subject {
 func withPage(s expiry.Subject) expiry.Subject {
 	s.RenewURL = provider.TokenPage(s.Provider, s.Server, s.Org)
 	return s
-}
-
-// secretKind is what people call the secret of a provider.
-func secretKind(name string) string {
-	switch name {
-	case provider.CSPApp:
-		return "client secret"
-	case provider.VCDSession:
-		return "password"
-	}
-	return "API token"
 }
 
 // Subjects implements expiry.Profiles.

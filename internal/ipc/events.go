@@ -1,6 +1,10 @@
 package ipc
 
-import "time"
+import (
+	"time"
+
+	"github.com/cspctl/cspctl/internal/provider"
+)
 
 // The types of an Event.
 const (
@@ -49,6 +53,17 @@ type Event struct {
 	Code      Code      `json:"code,omitempty"`        // of a failed exchange
 	Ahead     bool      `json:"ahead,omitempty"`       // of an exchange that nobody waited for
 	Lost      int       `json:"lost_events,omitempty"` // of EventLost: how many
+}
+
+// SecretKind is what people call the secret of a provider; see Event.Kind.
+func SecretKind(name string) string {
+	switch name {
+	case provider.CSPApp:
+		return "client secret"
+	case provider.VCDSession:
+		return "password"
+	}
+	return "API token"
 }
 
 // The outcomes of an exchange.
