@@ -254,6 +254,7 @@ func TestExpiryPrometheus(t *testing.T) {
 func TestExpiryCalendar(t *testing.T) {
 	odd := expires("odd", 10*day)
 	odd.TokenName = `Zürich; "CI", a\b ` + strings.Repeat("é", 80) + "\nBEGIN:VEVENT"
+	odd.RenewURL = odd.Server + "/csp/gateway/portal/#/user/tokens"
 	f := reports(t, odd, expires("plain", -day), is("forever", ipc.ExpiryNever))
 	r := shell{agent: f}.run(t, "expiry", "-o", "ics")
 	r.want(t, 0)
@@ -281,6 +282,12 @@ func TestExpiryCalendar(t *testing.T) {
 	summary := e.GetProperty(ics.ComponentPropertySummary).Value
 	if want := `API token Zürich; "CI", a\b ` + strings.Repeat("é", 80) + "?BEGIN:VEVENT of profile odd expires"; summary != want {
 		t.Errorf("summary %q", summary)
+	}
+	for i, where := range []string{odd.RenewURL, odd.Server + " (My Account > API Tokens)"} { // the second: an older agent
+		name := []string{"odd", "plain"}[i]
+		if got := events[i].GetProperty(ics.ComponentPropertyDescription).Value; got != "Make a new one at "+where+", then: cspctl login "+name {
+			t.Errorf("description %q", got)
+		}
 	}
 	var triggers []string
 	for _, a := range e.Alarms() {

@@ -51,7 +51,8 @@ func (c *checks) event(w *icsWriter, k check) {
 	w.line("DTSTAMP:" + icsTime(stamp))
 	w.line("DTSTART:" + icsTime(k.ExpiresAt))
 	w.line("SUMMARY:" + icsText(what+" expires"))
-	w.line("DESCRIPTION:" + icsText("Make a new one at "+k.Server+" (My Account > API Tokens), then: cspctl login "+k.Profile))
+	page := either(k.RenewURL, k.Server+" (My Account > API Tokens)") // an older agent does not tell it
+	w.line("DESCRIPTION:" + icsText("Make a new one at "+page+", then: cspctl login "+k.Profile))
 	w.line("TRANSP:TRANSPARENT")
 	stages := k.Stages
 	if stages == nil { // an older agent has the same ones for all

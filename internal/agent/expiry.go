@@ -110,6 +110,7 @@ func (r Record) expiry() ipc.ProfileExpiry {
 		Profile: r.account.name, Provider: r.Provider, Server: r.Origin, Org: r.Org,
 		Status: ipc.ExpiryUnknown, CheckedAt: r.CheckedAt, TokenName: r.TokenName,
 		Deactivated: r.Deactivated, Refused: r.account.refused(),
+		RenewURL: provider.TokenPage(r.Provider, r.Origin, r.Org),
 	}
 	switch {
 	case r.LoggedOut, !provider.TellsDetails(r.Provider):

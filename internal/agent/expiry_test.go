@@ -29,7 +29,7 @@ func TestExpiryStates(t *testing.T) {
 			w.tells(func() (provider.Details, error) { return provider.Details{TokenName: "ci", Expiry: e}, nil })
 			got := w.expiry("prod") // asks, as nothing is known yet
 			if got.Status != want || !got.ExpiresAt.Equal(e.At) || got.CheckedAt.IsZero() || got.TokenName != "ci" || got.Provider != "csp" ||
-				got.Server != "https://csp.example" || got.Org != "org" || got.Refused || got.Deactivated {
+				got.Server != "https://csp.example" || got.Org != "org" || got.RenewURL != "https://csp.example/csp/gateway/portal/#/user/tokens" || got.Refused || got.Deactivated {
 				t.Errorf("%+v, want %s", got, want)
 			}
 		})

@@ -51,8 +51,9 @@ type ProfileExpiry struct {
 	Stages      []string  `json:"stages,omitempty"`    // of this token, as those of the report
 	CheckedAt   time.Time `json:"checked_at,omitzero"` // when the server was asked last
 	TokenName   string    `json:"token_name,omitempty"`
-	Deactivated bool      `json:"deactivated"` // in the console, by its owner
-	Refused     bool      `json:"refused"`     // by the server, for good
+	Deactivated bool      `json:"deactivated"`         // in the console, by its owner
+	Refused     bool      `json:"refused"`             // by the server, for good
+	RenewURL    string    `json:"renew_url,omitempty"` // the page where a new one is made
 }
 
 // The forms of an access token.
