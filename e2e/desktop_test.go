@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/cspctl/cspctl/internal/notify/notifytest"
+	"github.com/cspctl/cspctl/internal/sessionbus/bustest"
 )
 
 // The desktop of a script: a session bus on which nothing starts by itself, an
@@ -20,8 +23,6 @@ import (
 // choice.
 
 const (
-	desktopBus = `<busconfig><type>session</type><listen>unix:path=%s</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>`
 	dunstSettings = `[global]
   dmenu = %[1]s/choose
 [all]
@@ -42,23 +43,16 @@ func desktop(ts *testscript.TestScript, neg bool, args []string) {
 	w := worldOf(ts)
 	if len(args) == 0 {
 		socket := filepath.Join(ts.Getenv("XDG_RUNTIME_DIR"), "bus")
-		ts.Check(os.WriteFile(w.dir+"/bus.conf", fmt.Appendf(nil, desktopBus, socket), 0o600))
+		ts.Check(os.WriteFile(w.dir+"/bus.conf", bustest.Config(socket, ""), 0o600))
 		w.daemon(ts, "dbus-daemon", "--config-file="+w.dir+"/bus.conf", "--nofork")
 		ts.Check(within(10*time.Second, func() error { _, err := os.Stat(socket); return err }))
 		ts.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+socket)
 		return
 	}
 	if w.display == "" {
-		r, wr, err := os.Pipe()
+		var err error
+		w.display, err = notifytest.Screen("800x600x24", func(x *exec.Cmd) { w.start(ts, x) })
 		ts.Check(err)
-		x := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "800x600x24", "-nolisten", "tcp")
-		x.ExtraFiles = []*os.File{wr}
-		w.start(ts, x)
-		_ = wr.Close()
-		var display int
-		_, err = fmt.Fscan(r, &display)
-		ts.Check(err)
-		w.display = fmt.Sprint(":", display)
 		ts.Setenv("DISPLAY", w.display)
 		for name, text := range map[string]string{"show": showScript, "choose": chooseScript} {
 			ts.Check(os.WriteFile(filepath.Join(w.dir, name), fmt.Appendf(nil, text, w.dir), 0o700))

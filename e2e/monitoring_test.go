@@ -218,7 +218,7 @@ func TestTextfileUnits(t *testing.T) {
 		if err := run(); err == nil {
 			t.Error("it succeeded without an agent")
 		}
-		if now, err := os.Stat(path); err != nil || !now.ModTime().Equal(info.ModTime()) || len(agentsOf(runOf(w.env))) != 0 {
+		if now, err := os.Stat(path); err != nil || !now.ModTime().Equal(info.ModTime()) || len(agentsOf(w.run)) != 0 {
 			t.Errorf("%v: the file of %v, before %v", err, now.ModTime().Format(time.RFC3339Nano), info.ModTime().Format(time.RFC3339Nano))
 		}
 	})

@@ -175,7 +175,7 @@ func TestP7ObserversOfAnotherUser(t *testing.T) {
 	if after, err := o.exchanges(); err != nil || after != before { // P5
 		t.Errorf("observers caused exchanges: %d, then %d, %v", before, after, err)
 	}
-	main := filepath.Join(runOf(o.env), "csp-agent", "agent.sock")
+	main := filepath.Join(o.run, "csp-agent", "agent.sock")
 	page := o.metrics(main)
 	for _, want := range []string{
 		`csp_agent_refused_requests_total{reason="role",uid="` + fmt.Sprint(listed) + `"} 6`,
@@ -211,13 +211,4 @@ func TestP7ObserversOfAnotherUser(t *testing.T) {
 	if out, err := o.login("prod", "prod.token"); err != nil {
 		t.Errorf("the owner: %v: %s", err, out)
 	}
-}
-
-func runOf(env []string) string {
-	for _, v := range env {
-		if run, ok := strings.CutPrefix(v, "XDG_RUNTIME_DIR="); ok {
-			return run
-		}
-	}
-	return ""
 }

@@ -83,7 +83,7 @@ func TestWatchInATerminal(t *testing.T) {
 			if !strings.Contains(gone, "prod *") || !strings.Contains(gone, "as of ") {
 				t.Errorf("without an agent it shows\n%s", gone)
 			}
-			if pids := agentsOf(w.runDir()); os.Geteuid() == 0 && len(pids) > 0 {
+			if pids := agentsOf(w.run); os.Geteuid() == 0 && len(pids) > 0 {
 				t.Errorf("it started an agent: %v", pids)
 			}
 			if err := w.startAgent(w.env); err != nil {
@@ -127,16 +127,6 @@ func checkWatch(t *testing.T, screen string, lines int) {
 			t.Errorf("no %s in\n%s", want, screen)
 		}
 	}
-}
-
-// runDir is the runtime folder of all that runs in the world.
-func (w *world) runDir() string {
-	for _, e := range w.env {
-		if dir, ok := strings.CutPrefix(e, "XDG_RUNTIME_DIR="); ok {
-			return dir
-		}
-	}
-	return ""
 }
 
 // However it is ended, the terminal is given back.

@@ -20,6 +20,7 @@ import (
 // world is a home, and what runs in it.
 type world struct {
 	dir   string // everything below it is searched for leaks
+	run   string // XDG_RUNTIME_DIR
 	env   []string
 	sim   *exec.Cmd
 	url   string // of the simulator
@@ -45,7 +46,7 @@ func newWorld(dir string) (*world, error) {
 	if err := os.Mkdir(home, 0o700); err != nil {
 		return nil, err
 	}
-	w := &world{dir: dir}
+	w := &world{dir: dir, run: run}
 	w.extra = append(w.extra, func() {
 		killAgents(run)
 		_ = os.RemoveAll(run)

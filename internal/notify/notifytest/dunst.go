@@ -98,21 +98,30 @@ func StartDunst(t testing.TB, b *bustest.Bus) *Dunst {
 // startX starts Xvfb on a display that is free.
 func (d *Dunst) startX(t testing.TB) {
 	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
+	var err error
+	if d.Display, err = Screen("600x240x24", func(cmd *exec.Cmd) { bustest.Run(t, cmd) }); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Screen lets start start Xvfb with a screen of that size, on a display that is
+// free, and returns the display as in DISPLAY.
+func Screen(size string, start func(*exec.Cmd)) (display string, err error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return "", err
+	}
 	defer r.Close()
-	cmd := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "600x240x24", "-nolisten", "tcp")
+	cmd := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", size, "-nolisten", "tcp")
 	cmd.ExtraFiles = []*os.File{w}
-	bustest.Run(t, cmd)
-	w.Close()
+	start(cmd)
+	_ = w.Close()
 	_ = r.SetReadDeadline(time.Now().Add(20 * time.Second))
 	number, err := bufio.NewReader(r).ReadString('\n')
 	if err != nil {
-		t.Fatalf("Xvfb: %v", err)
+		return "", fmt.Errorf("Xvfb: %w", err)
 	}
-	d.Display = ":" + strings.TrimSpace(number)
+	return ":" + strings.TrimSpace(number), nil
 }
 
 // Kill ends dunst at once.

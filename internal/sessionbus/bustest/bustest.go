@@ -15,8 +15,7 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// busConfig lets everybody who gets in do everything, and names no folder of
-// services: nothing on the bus starts by itself. %s is the socket.
+// busConfig takes the socket, and what else is asked for.
 const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -31,6 +30,10 @@ const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
   %s
 </busconfig>
 `
+
+// Config is the configuration of a bus at a socket: everybody who gets in may do
+// everything, and nothing on the bus starts by itself, but what more asks for.
+func Config(socket, more string) []byte { return fmt.Appendf(nil, busConfig, socket, more) }
 
 // Bus is a private session bus.
 type Bus struct {
@@ -72,7 +75,7 @@ func StartBus(t testing.TB, services ...Activatable) *Bus {
 		}
 	}
 	socket, config := filepath.Join(dir, "bus"), filepath.Join(dir, "bus.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, busConfig, socket, more), 0o600); err != nil {
+	if err := os.WriteFile(config, Config(socket, more), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b := &Bus{Address: "unix:path=" + socket, Dir: dir, program: program, config: config}
