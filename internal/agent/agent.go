@@ -112,6 +112,9 @@ type Agent struct {
 
 	tidying atomic.Bool // see tidy
 
+	looking sync.Mutex // held for moments
+	looked  *look      // the latest at the keychain
+
 	mu      sync.Mutex // held for moments, and never for a token in the cache
 	closed  bool
 	work    sync.WaitGroup           // exchanges under way

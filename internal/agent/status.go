@@ -29,8 +29,8 @@ func (a *Agent) Status(ctx context.Context) ipc.Status {
 	return s
 }
 
-// StoreStates describes the stores. It is bounded in time, and asks nobody for
-// anything.
+// StoreStates describes the stores; the keychain as it was keychainTime ago at
+// most. It is bounded in time, and asks nobody for anything.
 func (a *Agent) StoreStates(ctx context.Context) []ipc.StoreStatus {
 	kinds := []string{provider.Keychain, provider.File, provider.Memory}
 	states := make([]ipc.StoreStatus, len(kinds))
@@ -38,7 +38,7 @@ func (a *Agent) StoreStates(ctx context.Context) []ipc.StoreStatus {
 	for i, kind := range kinds {
 		if store := a.Stores[kind]; store != nil {
 			wg.Go(func() {
-				s := store.State(ctx)
+				s := a.storeState(ctx, kind, store)
 				states[i] = ipc.StoreStatus{Kind: kind, Status: string(s.Status), Detail: s.Detail, Hint: s.Hint}
 			})
 		}
@@ -51,6 +51,60 @@ func (a *Agent) StoreStates(ctx context.Context) []ipc.StoreStatus {
 		}
 	}
 	return found
+}
+
+// keychainTime is for how long the state of the keychain is remembered: who
+// watches asks each second, and each look is a talk over a bus.
+const keychainTime = 2 * time.Second
+
+// look is a look at the keychain, which others may join.
+type look struct {
+	began Instant
+	done  chan struct{} // closed once state is there
+	state provider.StoreState
+}
+
+// storeState returns the state of a store: of the keychain, what is remembered
+// or what the one look that is under way finds. That look is nobody's: the
+// store bounds it, and no caller's end spoils it for the others.
+func (a *Agent) storeState(ctx context.Context, kind string, store Store) provider.StoreState {
+	if kind != provider.Keychain {
+		return store.State(ctx)
+	}
+	l := a.lookAt(store)
+	if l == nil {
+		return store.State(ctx)
+	}
+	select {
+	case <-l.done:
+		return l.state
+	case <-ctx.Done():
+		return provider.StoreState{Kind: kind, Status: provider.StoreUnavailable, Detail: "it has not answered yet"}
+	}
+}
+
+// lookAt returns the latest look at the keychain, or begins another; nil once
+// the agent is closed.
+func (a *Agent) lookAt(store Store) *look {
+	a.looking.Lock()
+	defer a.looking.Unlock()
+	now := a.Clock.Now()
+	if l := a.looked; l != nil {
+		select {
+		case <-l.done:
+			if age := l.began.Since(now); age >= 0 && age < keychainTime {
+				return l
+			}
+		default:
+			return l
+		}
+	}
+	l := &look{began: now, done: make(chan struct{})}
+	if !a.spawn(func() { l.state = store.State(a.ctx); close(l.done) }) {
+		return nil
+	}
+	a.looked = l
+	return l
 }
 
 func (rec Record) status(def string, now Instant) ipc.ProfileStatus {
