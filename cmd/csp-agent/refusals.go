@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/ipc/listen"
 	"github.com/cspctl/cspctl/internal/metrics"
 )
@@ -18,11 +19,11 @@ func refusals(log *slog.Logger, m *metrics.Metrics) func(listen.Peer, error) {
 		l.report(log, p, err)
 		switch {
 		case errors.Is(err, listen.ErrNotAllowed):
-			m.Refused(p.UID, metrics.ReasonPeer)
+			m.Refused(p.UID, ipc.RefusedPeer)
 		case errors.Is(err, listen.ErrBusy):
-			m.Refused(p.UID, metrics.ReasonBusy)
+			m.Refused(p.UID, ipc.RefusedBusy)
 		default:
-			m.Refused(p.UID, metrics.ReasonUnknown)
+			m.Refused(p.UID, ipc.RefusedUnknown)
 		}
 	}
 }

@@ -97,7 +97,7 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 	}
 	defer a.Close()
 	tell.watchOver(a, settings, log)
-	counted.Watch(a, settings.status)
+	counted.Attach(a, settings.status)
 	audit := api.NewAudit(f.audit, log)
 	defer func() {
 		if err := audit.Close(); err != nil {

@@ -31,7 +31,7 @@ func TestFileAndPageAgree(t *testing.T) {
 	r := shell{agent: reports(t, list...)}.run(t, "expiry", "-o", "prometheus")
 	r.want(t, 0)
 	m := metrics.New()
-	m.Watch(remembered(list), nil)
+	m.Attach(remembered(list), nil)
 	_, page, err := m.Page("")
 	if err != nil {
 		t.Fatal(err)

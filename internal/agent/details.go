@@ -102,7 +102,7 @@ func (a *Agent) inquire(rec Record, p provider.Prompt, background bool) (*inquir
 		q.details, q.err = a.askDetails(rec, p)
 		now := a.Clock.Now()
 		q.at = now.Wall.UTC().Truncate(time.Second)
-		a.told(rec, q, now)
+		a.answered(rec, q, now)
 		close(q.done)
 	}) {
 		acct.asking = nil
@@ -126,9 +126,9 @@ func (a *Agent) askDetails(rec Record, prompt provider.Prompt) (provider.Details
 	return p.Details(ctx, cred)
 }
 
-// told puts the outcome of a question on record, unless the profile has
+// answered puts the outcome of a question on record, unless the profile has
 // another secret by now.
-func (a *Agent) told(rec Record, q *inquiry, now Instant) {
+func (a *Agent) answered(rec Record, q *inquiry, now Instant) {
 	acct := rec.account
 	var unknown *Refusal
 	acct.mu.Lock()

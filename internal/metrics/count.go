@@ -17,16 +17,7 @@ const (
 	otherReason = "other"
 )
 
-// The reasons for which a connection or a request is refused.
-const (
-	ReasonPeer    = "peer"    // the socket does not serve that user
-	ReasonBusy    = "busy"    // too many connections, or requests of a kind, at once
-	ReasonUnknown = "unknown" // the kernel would not say who it is
-	ReasonRole    = "role"    // the socket's role does not allow it
-	ReasonHost    = "host"    // the Host header is not the agent's: a browser, perhaps
-)
-
-var reasons = []string{ReasonPeer, ReasonBusy, ReasonUnknown, ReasonRole, ReasonHost, otherReason}
+var reasons = []string{ipc.RefusedPeer, ipc.RefusedBusy, ipc.RefusedUnknown, ipc.RefusedRole, ipc.RefusedHost, otherReason}
 
 var outcomes = []string{ipc.OutcomeGranted, ipc.OutcomeRefused, ipc.OutcomeStore, ipc.OutcomeFailed}
 
@@ -76,12 +67,12 @@ func (m *Metrics) Observe(e ipc.Event) {
 }
 
 // Refused counts a connection or a request that was turned away, by its peer's
-// uid and one of the reasons above.
+// uid and one of ipc's reasons.
 func (m *Metrics) Refused(uid uint32, reason string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	label := otherUID
-	if reason != ReasonUnknown && (m.uids[uid] || len(m.uids) < maxUIDs) {
+	if reason != ipc.RefusedUnknown && (m.uids[uid] || len(m.uids) < maxUIDs) {
 		m.uids[uid] = true
 		label = strconv.FormatUint(uint64(uid), 10)
 	}

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,9 +56,9 @@ func New() *Metrics {
 	return m
 }
 
-// Watch says what to tell of besides what was counted: the agent, and the
+// Attach says what to tell of besides what was counted: the agent, and the
 // condition of its settings. It is called once, before the first Page.
-func (m *Metrics) Watch(s Source, config func() ipc.ConfigStatus) { m.source, m.config = s, config }
+func (m *Metrics) Attach(s Source, config func() ipc.ConfigStatus) { m.source, m.config = s, config }
 
 // Page returns all metrics in the format that an Accept header asks for, and
 // what its Content-Type says: Prometheus's text, unless it is OpenMetrics.
@@ -72,6 +73,9 @@ func (m *Metrics) Page(accept string) (contentType string, page []byte, err erro
 	var b bytes.Buffer
 	e := expfmt.NewEncoder(&b, format)
 	for _, f := range families {
+		if strings.HasPrefix(f.GetName(), "process_network_") {
+			continue // the machine's, and not the agent's
+		}
 		if err := e.Encode(f); err != nil {
 			return "", nil, err
 		}

@@ -55,7 +55,7 @@ func profile(name string, hits, misses int64) ipc.ProfileStatus {
 func newMetrics(s *source) *Metrics {
 	m := New()
 	m.now = func() time.Time { return noon }
-	m.Watch(s, func() ipc.ConfigStatus { return ipc.ConfigStatus{} })
+	m.Attach(s, func() ipc.ConfigStatus { return ipc.ConfigStatus{} })
 	return m
 }
 
@@ -188,8 +188,8 @@ func TestLabelsAreBounded(t *testing.T) {
 	m := newMetrics(&source{})
 	before := len(page(t, m))
 	for i := range 2000 {
-		m.Refused(uint32(1000+i), ReasonPeer)
-		m.Refused(uint32(1000+i), ReasonRole)
+		m.Refused(uint32(1000+i), ipc.RefusedPeer)
+		m.Refused(uint32(1000+i), ipc.RefusedRole)
 		m.Observe(ipc.Event{Type: ipc.EventExchange, Profile: fmt.Sprint("p", i), Outcome: ipc.OutcomeGranted})
 		m.Observe(ipc.Event{Type: ipc.EventExchange, Profile: "p0", Outcome: fmt.Sprint("a text of ", i)})
 	}
@@ -221,7 +221,7 @@ func TestP4EventsDoNotWaitForAPage(t *testing.T) {
 		}
 		synctest.Wait() // all wait for the store
 		m.Observe(ipc.Event{Type: ipc.EventExchange, Profile: "a", Outcome: ipc.OutcomeGranted})
-		m.Refused(1, ReasonPeer)
+		m.Refused(1, ipc.RefusedPeer)
 		if d := time.Since(begin); d != 0 {
 			t.Errorf("an event waited %v", d)
 		}
@@ -256,6 +256,9 @@ func TestP1NoCommandLineAndNoEnvironment(t *testing.T) {
 	for name := range got {
 		if strings.HasPrefix(name, "process_") && strings.Contains(name, "{") || strings.Contains(name, "/") {
 			t.Errorf("%s has labels", name)
+		}
+		if strings.HasPrefix(name, "process_network_") {
+			t.Errorf("%s is the machine's, not the agent's", name)
 		}
 	}
 	if _, ok := got["go_goroutines"]; !ok {

@@ -49,7 +49,7 @@ type Options struct {
 	// takes, and its Content-Type. Nil: there is none.
 	Metrics func(accept string) (contentType string, page []byte, err error)
 	// Refused, if not nil, hears of requests that were turned away for what
-	// they are, whatever they ask: by RefusedRole and so on.
+	// they are, whatever they ask: by ipc.RefusedRole and so on.
 	Refused func(listen.Peer, string)
 }
 
@@ -92,7 +92,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(ipc.HeaderVersion, ipc.Version)
 	// A name that no browser resolves to a socket of ours, and no other.
 	if r.Host != ipc.Host {
-		s.refused(r, RefusedHost)
+		s.refused(r, ipc.RefusedHost)
 		s.fail(w, r, &ipc.Error{Code: ipc.CodeNotAllowed, Message: "the Host header must be " + ipc.Host, Hint: "use the URL http://" + ipc.Host + "/v1/..."})
 		return
 	}
@@ -108,7 +108,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serve(w http.ResponseWriter, req *http.Request, r route) {
 	peer, _ := listen.PeerFrom(req.Context())
 	if s.Role&r.roles == 0 {
-		s.refused(req, RefusedRole)
+		s.refused(req, ipc.RefusedRole)
 		s.fail(w, req, &ipc.Error{Code: ipc.CodeNotAllowed, Message: "this socket's role does not allow that", Hint: "ask on the owner's socket"})
 		return
 	}
@@ -130,24 +130,15 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request, r route) {
 			return
 		}
 	}
-	switch v := v.(type) {
-	case text:
-		s.write(w, http.StatusOK, v.contentType, v.body)
-	case stream:
-		v(w)
-	default:
-		s.writeJSON(w, http.StatusOK, v)
+	if write, ok := v.(stream); ok {
+		write(w)
+		return
 	}
+	s.writeJSON(w, http.StatusOK, v)
 }
 
-// text is the answer of a handler that is no JSON.
-type text struct {
-	contentType string
-	body        []byte
-}
-
-// stream is the answer of a handler that has no end: it writes until the
-// client is gone or the agent ends.
+// stream is the answer of a handler that writes by itself: what is no JSON, or
+// goes on until the client is gone or the agent ends.
 type stream func(http.ResponseWriter)
 
 func tokenHeaders(h http.Header, t ipc.Token) {

@@ -8,13 +8,6 @@ import (
 	"github.com/cspctl/cspctl/internal/ipc/listen"
 )
 
-// The reasons that Options.Refused hears.
-const (
-	RefusedRole = "role" // the socket's role does not allow it
-	RefusedHost = "host" // the Host header is not the agent's
-	RefusedBusy = "busy" // too many of a kind at once
-)
-
 func (s *Server) refused(r *http.Request, reason string) {
 	if s.Refused != nil {
 		peer, _ := listen.PeerFrom(r.Context())
@@ -39,7 +32,7 @@ func metrics(s *Server, c *call) (any, error) {
 	select {
 	case s.pages <- struct{}{}:
 	default:
-		s.refused(c.Request, RefusedBusy)
+		s.refused(c.Request, ipc.RefusedBusy)
 		return nil, &ipc.Error{Code: ipc.CodeBusy, Message: "the metrics are being read by others", Hint: "try again in a moment", Retry: 1}
 	}
 	contentType, page, err := s.Metrics(c.Header.Get("Accept"))
@@ -57,8 +50,9 @@ func metrics(s *Server, c *call) (any, error) {
 
 // observed is what an observer sees of the status: what is named here, and
 // nothing that is added to it later. How it is with the agent, its stores and
-// profiles, but no path, no user and client, no scope; and of errors the code
-// and never the text, which is a server's or a system's own words.
+// profiles, but no path besides that of the observer's own socket, no user and
+// client, no scope; and of errors the code and never the text, which is a
+// server's or a system's own words.
 func observed(st ipc.Status) ipc.Status {
 	o := ipc.Status{Version: st.Version, PID: st.PID, StartedAt: st.StartedAt, Socket: st.Socket, Stores: []ipc.StoreStatus{}, Profiles: []ipc.ProfileStatus{}}
 	if st.Config.Error != "" {

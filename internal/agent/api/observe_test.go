@@ -86,7 +86,7 @@ func TestT28ScrapersThatDoNotRead(t *testing.T) {
 		<-writing
 	}
 	w := ask(s, "GET", "/metrics", "")
-	if codeOf(t, w) != ipc.CodeBusy || w.Header().Get("Retry-After") != "1" || !slices.Equal(refused, []string{"busy"}) {
+	if codeOf(t, w) != ipc.CodeBusy || w.Header().Get("Retry-After") != "1" || !slices.Equal(refused, []string{ipc.RefusedBusy}) {
 		t.Errorf("%d %s, refused %v", w.Code, w.Body, refused)
 	}
 	close(let)
@@ -108,7 +108,7 @@ func TestRefusedRequestsAreTold(t *testing.T) {
 	ask(s, "GET", "/v1/nothing", "")
 	r := httptest.NewRequest("GET", "/v1/status", nil) // its Host is example.com
 	s.ServeHTTP(httptest.NewRecorder(), r)
-	if want := []string{api.RefusedRole, api.RefusedHost}; !slices.Equal(refused, want) {
+	if want := []string{ipc.RefusedRole, ipc.RefusedHost}; !slices.Equal(refused, want) {
 		t.Errorf("told %v, want %v", refused, want)
 	}
 }
@@ -148,6 +148,7 @@ func TestObservedFieldByField(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got struct {
+		Socket   string
 		Config   map[string]any
 		Stores   []map[string]any
 		Profiles []map[string]any
@@ -166,7 +167,7 @@ func TestObservedFieldByField(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{keys(got.Config), "error kept path"},
 		{keys(got.Stores[0]), "kind status"},
-		{keys(got.Profiles[0]), "access_token api_token cache_hits cache_misses default exchanges last_error last_exchange_at " +
+		{keys(got.Profiles[0]), "access_token api_token cache_hits cache_misses deactivated default exchanges last_error last_exchange_at " +
 			"logged_in_at logged_out name org provider renew_url retry_at server state store token_name"},
 		{keys(got.Profiles[0]["last_error"].(map[string]any)), "code hint message retry_in"},
 	} {
@@ -174,8 +175,8 @@ func TestObservedFieldByField(t *testing.T) {
 			t.Errorf("an observer sees %s, want %s", c.got, c.want)
 		}
 	}
-	if e := got.Profiles[0]["last_error"].(map[string]any); e["message"] != e["code"] || got.Config["path"] != "" {
-		t.Errorf("%v, %v", e, got.Config)
+	if e := got.Profiles[0]["last_error"].(map[string]any); e["message"] != e["code"] || got.Config["path"] != "" || got.Socket == "" {
+		t.Errorf("%v, %v, %q", e, got.Config, got.Socket)
 	}
 }
 
@@ -237,7 +238,7 @@ func TestMetricsOfFiveHundredProfiles(t *testing.T) {
 	}
 	t.Cleanup(a.Close)
 	m := metrics.New()
-	m.Watch(a, nil)
+	m.Attach(a, nil)
 	w := ask(api.New(api.Options{Agent: a, Role: api.Observe, Metrics: m.Page}), "GET", "/metrics", "")
 	body := w.Body.String()
 	if n := strings.Count(body, "\ncsp_api_token_expiry_timestamp_seconds{"); w.Code != 200 || n != 500 || len(body) < ipc.MaxReplyBody {
