@@ -158,6 +158,8 @@ func TestP7ObserversOfAnotherUser(t *testing.T) {
 		{listed, []string{"cspctl", "status", "-o", "json"}, 0, `"state": "(ready|idle)"`},
 		{listed, []string{"curl", "-sS", "--max-time", "20", "--unix-socket", o.socket, "http://agent/metrics"}, 0,
 			`csp_api_token_expires_in_seconds\{profile="prod",provider="csp"\} \d`},
+		{listed, []string{"curl", "-sSi", "--max-time", "1", "--unix-socket", o.socket, "http://agent/v1/events"}, 28, // it has no end
+			`^HTTP/1.1 200 OK\r\n`},
 		{listed, []string{"cspctl", "token", "prod"}, 6, `this socket's role does not allow that`},
 		{listed, []string{"cspctl", "inspect", "prod"}, 6, `this socket's role does not allow that`},
 		{listed, []string{"cspctl", "profile", "list"}, 6, `this socket's role does not allow that`},

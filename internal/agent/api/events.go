@@ -20,8 +20,10 @@ type Events struct {
 }
 
 const (
-	maxReaders = 64  // of all sockets
-	maxWaiting = 256 // events for one reader
+	maxOwners    = 64  // readers on the owner's sockets
+	maxObservers = 48  // on all others together
+	maxObserver  = 16  // of those, of one user
+	maxWaiting   = 256 // events for one reader
 	// heartbeat is how often an empty line tells a reader that the agent lives,
 	// and the agent that the reader does.
 	heartbeat = 30 * time.Second
@@ -36,6 +38,9 @@ func NewEvents() *Events {
 
 // reader is one connection.
 type reader struct {
+	role Role   // of its socket
+	uid  uint32 // of its user
+
 	types    []string // empty: all
 	profiles []string // empty: all
 	wake     chan struct{}
@@ -64,10 +69,21 @@ func (e *Events) Close() {
 	}
 }
 
+// join adds a reader if there is room. Observers can't take the owner's, nor
+// one of them all of theirs.
 func (e *Events) join(r *reader) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.readers) >= maxReaders {
+	role, user := 0, 0
+	for other := range e.readers {
+		if other.role == r.role {
+			role++
+			if other.uid == r.uid {
+				user++
+			}
+		}
+	}
+	if r.role == Owner && role >= maxOwners || r.role != Owner && (role >= maxObservers || user >= maxObserver) {
 		return false
 	}
 	e.readers[r] = struct{}{}
@@ -116,13 +132,14 @@ func events(s *Server, c *call) (any, error) {
 		return nil, &ipc.Error{Code: ipc.CodeNotFound, Message: "this agent has no events"}
 	}
 	q := c.URL.Query()
-	r := &reader{types: q["type"], profiles: q["profile"], wake: make(chan struct{}, 1)}
+	r := &reader{role: s.Role, uid: c.peer.UID, types: q["type"], profiles: q["profile"], wake: make(chan struct{}, 1)}
 	for _, name := range r.profiles {
 		if bad := ipc.CheckName(name); bad != nil {
 			return nil, bad
 		}
 	}
 	if !s.Events.join(r) {
+		s.refused(c.Request, ipc.RefusedBusy)
 		return nil, &ipc.Error{Code: ipc.CodeBusy, Message: "too many clients read the events", Hint: "end one of them"}
 	}
 	return stream(func(w http.ResponseWriter) {
