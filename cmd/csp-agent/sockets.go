@@ -94,7 +94,7 @@ func (f *furtherSockets) make(s *furtherSocket) error {
 		return err
 	}
 	l, err := listen.Listen(listen.Options{
-		Path: s.Path, Role: s.Role.Name, Shared: true, Mode: s.mode(), GID: int(s.Group),
+		Path: s.Path, Shared: true, Mode: s.mode(), GID: int(s.Group),
 		UIDs: s.UIDs, GIDs: s.GIDs, Refused: f.refused, MaxConns: maxFurther, MaxPerUID: maxFurtherPerUID,
 	})
 	if err != nil {

@@ -207,7 +207,7 @@ func TestFullListenerMakesClientsWait(t *testing.T) {
 func TestBusyUserIsRefused(t *testing.T) {
 	path := filepath.Join(folder(t), "agent.sock")
 	busy := make(chan error, 1)
-	serve(t, mustListen(t, listen.Options{Path: path, MaxPerUID: 1, Allow: func(listen.Peer) bool { return true },
+	serve(t, mustListen(t, listen.Options{Path: path, MaxPerUID: 1,
 		Refused: func(_ listen.Peer, err error) { busy <- err }}))
 	first, err := net.Dial("unix", path)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/ipc/listen"
 )
 
@@ -45,6 +46,9 @@ func TestFolderMustBeTheAgentsAlone(t *testing.T) {
 			}
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
+			}
+			if c.shared && err != nil && strings.Contains(err.Error(), ipc.EnvSocket) {
+				t.Errorf("a shared socket's path is not the environment's: %v", err)
 			}
 		})
 	}

@@ -83,15 +83,24 @@ func checkDir(dir string, shared bool) error {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	switch perm := info.Mode().Perm(); {
 	case !info.IsDir() || !ok:
-		return fmt.Errorf("%s is not a folder: remove it, or set %s to another path", dir, ipc.EnvSocket)
+		return fmt.Errorf("%s is not a folder: remove it%s", dir, orElsewhere(shared))
 	case int(st.Uid) != os.Geteuid() && !(shared && st.Uid == 0):
-		return fmt.Errorf("%s belongs to another user (uid %d): remove it, or set %s to another path", dir, st.Uid, ipc.EnvSocket)
+		return fmt.Errorf("%s belongs to another user (uid %d): remove it%s", dir, st.Uid, orElsewhere(shared))
 	case !shared && perm&0o077 != 0:
 		return fmt.Errorf("%s is open to others (mode %04o): chmod 700 it", dir, perm)
 	case perm&0o022 != 0:
 		return fmt.Errorf("others may write to %s (mode %04o): chmod 755 it", dir, perm)
 	}
 	return nil
+}
+
+// orElsewhere is the other way out of a path that can't be used: that of a shared
+// socket is not the environment's to choose.
+func orElsewhere(shared bool) string {
+	if shared {
+		return ""
+	}
+	return ", or set " + ipc.EnvSocket + " to another path"
 }
 
 // takeLock takes the lock that an agent holds as long as it lives, on a file
@@ -136,7 +145,7 @@ func isFile(path string, info fs.FileInfo) bool {
 
 // bind makes the socket and moves it to its path.
 func bind(o Options) (*net.UnixListener, fs.FileInfo, error) {
-	if err := checkPath(o.Path); err != nil {
+	if err := checkPath(o.Path, o.Shared); err != nil {
 		return nil, nil, err
 	}
 	// Whoever holds the lock has this name to itself. It is short, so that it
@@ -179,7 +188,7 @@ func bind(o Options) (*net.UnixListener, fs.FileInfo, error) {
 
 // checkPath refuses a path at which somebody listens, or where something lies
 // that is not a socket of ours.
-func checkPath(path string) error {
+func checkPath(path string, shared bool) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -189,7 +198,7 @@ func checkPath(path string) error {
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || info.Mode().Type() != fs.ModeSocket || int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s is in the way, and is not a socket of yours: remove it, or set %s to another path", path, ipc.EnvSocket)
+		return fmt.Errorf("%s is in the way, and is not a socket of yours: remove it%s", path, orElsewhere(shared))
 	}
 	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "unix", path)
 	if err == nil {

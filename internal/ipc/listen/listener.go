@@ -26,7 +26,7 @@ const (
 // socket.
 var ErrRunning = errors.New("an agent is running already")
 
-// ErrNotAllowed is reported for a peer that Options.Allow turns away.
+// ErrNotAllowed is reported for a peer that a socket does not serve.
 var ErrNotAllowed = errors.New("this socket does not serve that user")
 
 // ErrBusy is reported for a peer with more than MaxPerUID connections.
@@ -38,7 +38,6 @@ type Peer = ipc.Peer
 // Options describe one socket.
 type Options struct {
 	Path string // absolute; on Windows the name of a pipe
-	Role string // carried to the handlers, see RoleFrom
 
 	// Shared allows a folder that others may enter: it must belong to root or
 	// to the agent's user, and nobody else may write to it. Otherwise the
@@ -47,13 +46,11 @@ type Options struct {
 	Mode   fs.FileMode // of the socket; 0: 0600
 	GID    int         // group of the socket; 0: the agent's own
 
-	// Allow decides who is served. Nil: whoever has the agent's own uid, and
-	// root if AllowRoot is set. Not asked on Windows, where the pipe's access
-	// list decides.
-	Allow     func(Peer) bool
-	AllowRoot bool
-	// UIDs and GIDs are served besides. GIDs are looked up among all groups of
-	// the peer. They have no meaning on Windows.
+	// Who has the agent's own uid is served, and root if AllowRoot is set. UIDs
+	// and GIDs are served besides; GIDs are looked up among all groups of the
+	// peer. They have no meaning on Windows, where the pipe's access list
+	// decides.
+	AllowRoot  bool
 	UIDs, GIDs []uint32
 	// Refused, if not nil, hears of every connection that was turned away,
 	// with ErrNotAllowed, ErrBusy or what kept the peer from being known.
@@ -72,20 +69,18 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxPerUID <= 0 {
 		o.MaxPerUID = DefaultMaxPerUID
-		if o.Allow == nil && len(o.UIDs)+len(o.GIDs) == 0 {
+		if len(o.UIDs)+len(o.GIDs) == 0 {
 			o.MaxPerUID = o.MaxConns
 		}
-	}
-	if o.Allow == nil {
-		o.Allow = ownerOnly(o.AllowRoot)
 	}
 	return o
 }
 
 // Listener accepts connections of peers that are known and allowed.
 type Listener struct {
-	o    Options
-	name string
+	o     Options
+	name  string
+	owner func(Peer) bool // by AllowRoot
 
 	inner   atomic.Pointer[net.Listener] // Restore replaces it
 	still   func() bool                  // the path still leads to this listener
@@ -103,7 +98,7 @@ type Listener struct {
 
 func newListener(o Options, inner net.Listener) *Listener {
 	l := &Listener{
-		o: o, still: func() bool { return true }, clean: func() {}, restore: func() error { return ErrNotRestored },
+		o: o, owner: ownerOnly(o.AllowRoot), still: func() bool { return true }, clean: func() {}, restore: func() error { return ErrNotRestored },
 		slots: make(chan struct{}, o.MaxConns), perUID: map[uint32]int{}, closed: make(chan struct{}),
 	}
 	l.inner.Store(&inner)
@@ -189,7 +184,7 @@ func (l *Listener) admit(raw net.Conn) (Peer, error) {
 	if err != nil {
 		return Peer{}, fmt.Errorf("the peer is unknown: %w", err)
 	}
-	if !l.o.Allow(peer) && !l.o.lists(raw, peer) {
+	if !l.owner(peer) && !l.o.lists(raw, peer) {
 		return peer, ErrNotAllowed
 	}
 	l.mu.Lock()
@@ -235,7 +230,7 @@ func PeerOf(c net.Conn) (Peer, error) {
 
 type contextKey struct{}
 
-// WithPeer adds the connection's peer and role to ctx. It is made for
+// WithPeer adds the connection's peer to ctx. It is made for
 // http.Server.ConnContext.
 func WithPeer(ctx context.Context, c net.Conn) context.Context {
 	if c, ok := c.(*conn); ok {
@@ -250,12 +245,4 @@ func PeerFrom(ctx context.Context) (Peer, bool) {
 		return c.peer, true
 	}
 	return Peer{}, false
-}
-
-// RoleFrom returns the role of the socket that the request came through.
-func RoleFrom(ctx context.Context) (string, bool) {
-	if c, ok := ctx.Value(contextKey{}).(*conn); ok {
-		return c.l.o.Role, true
-	}
-	return "", false
 }

@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 			fmt.Println(reply.Status, string(reply.Body))
 		}
 	case "activated":
-		ls, err := listen.Activated(func(name, path string) listen.Options { return listen.Options{Role: name} })
+		ls, err := listen.Activated(func(string, string) listen.Options { return listen.Options{} })
 		if err != nil {
 			fmt.Println("error:", err)
 		}
@@ -59,9 +59,8 @@ func TestMain(m *testing.M) {
 			break
 		}
 		srv := listen.Server(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			role, _ := listen.RoleFrom(r.Context())
 			peer, _ := listen.PeerFrom(r.Context())
-			_, _ = fmt.Fprintf(w, "%s %s %d %v", role, ls[0].Path(), peer.UID, ls[0].StillOurs())
+			_, _ = fmt.Fprintf(w, "%s %s %d %v", ls[0].Name(), ls[0].Path(), peer.UID, ls[0].StillOurs())
 		}))
 		go func() { _ = srv.Serve(ls[0]) }()
 		fmt.Println("serving")

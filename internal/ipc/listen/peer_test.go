@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/cspctl/cspctl/internal/ipc"
@@ -49,53 +48,20 @@ func TestT27AnotherUserIsRefused(t *testing.T) {
 	wantServed(t, path)
 }
 
-func TestAllowDecides(t *testing.T) {
-	path := filepath.Join(folder(t), "run", "token.sock")
-	if err := os.Chmod(filepath.Dir(filepath.Dir(path)), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	asked := make(chan listen.Peer, 1)
-	l := mustListen(t, listen.Options{Path: path, Shared: true, Mode: 0o666,
-		Allow: func(p listen.Peer) bool {
-			select {
-			case asked <- p:
-			default: // the test is over the first one
-			}
-			return p.UID == nobody
-		}})
-	serve(t, l)
-	if got, err := get(path, "/x"); err != nil || !strings.HasPrefix(got, "403 ") {
-		t.Errorf("the agent's own user was served against Allow: %q, %v", got, err)
-	}
-	if p := <-asked; int(p.UID) != os.Geteuid() || int(p.GID) != os.Getegid() || p.PID != os.Getpid() {
-		t.Errorf("peer is %+v", p)
-	}
-	cmd := helper(t, "get")
-	asNobody(t, cmd)
-	cmd.Env = append(cmd.Env, ipc.EnvSocket+"="+path, ipc.EnvUID+"=0")
-	line, end := firstLine(t, cmd)
-	end()
-	if line != "200 hello /v1/status" {
-		t.Errorf("the allowed user got %q", line)
-	}
-}
-
-func TestHandlersKnowPeerAndRole(t *testing.T) {
+func TestHandlersKnowPeer(t *testing.T) {
 	path := filepath.Join(folder(t), "agent.sock")
-	l := mustListen(t, listen.Options{Path: path, Role: "observe"})
+	l := mustListen(t, listen.Options{Path: path})
 	if l.Path() != path || l.Addr().String() != path || l.Addr().Network() != "unix" || l.Name() != "" {
 		t.Errorf("got %q, %v, %q", l.Path(), l.Addr(), l.Name())
 	}
 	type seen struct {
-		peer     listen.Peer
-		role     string
-		ok1, ok2 bool
+		peer listen.Peer
+		ok   bool
 	}
 	got := make(chan seen, 1)
 	srv := listen.Server(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		var s seen
-		s.peer, s.ok1 = listen.PeerFrom(r.Context())
-		s.role, s.ok2 = listen.RoleFrom(r.Context())
+		s.peer, s.ok = listen.PeerFrom(r.Context())
 		got <- s
 	}))
 	go func() { _ = srv.Serve(l) }()
@@ -104,7 +70,7 @@ func TestHandlersKnowPeerAndRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := <-got
-	if !s.ok1 || !s.ok2 || s.role != "observe" || int(s.peer.UID) != os.Geteuid() || s.peer.PID != os.Getpid() {
+	if !s.ok || int(s.peer.UID) != os.Geteuid() || int(s.peer.GID) != os.Getegid() || s.peer.PID != os.Getpid() {
 		t.Errorf("got %+v", s)
 	}
 
@@ -113,9 +79,6 @@ func TestHandlersKnowPeerAndRole(t *testing.T) {
 	ctx := listen.WithPeer(context.Background(), foreign)
 	if _, ok := listen.PeerFrom(ctx); ok {
 		t.Error("a connection of another kind has a peer")
-	}
-	if _, ok := listen.RoleFrom(ctx); ok {
-		t.Error("a connection of another kind has a role")
 	}
 	if _, err := listen.PeerOf(foreign); err == nil {
 		t.Error("PeerOf knows a connection of another kind")
@@ -127,16 +90,18 @@ func TestSecondClientIsCurl(t *testing.T) {
 	if err != nil {
 		t.Skip("needs curl")
 	}
-	path := filepath.Join(folder(t), "agent.sock")
-	var allowed atomic.Bool
-	serve(t, mustListen(t, listen.Options{Path: path, Allow: func(listen.Peer) bool { return allowed.Load() }}))
-	for _, c := range []struct {
-		allowed bool
-		want    string
-	}{{true, "hello /v1/x"}, {false, `"not_allowed"`}} {
-		allowed.Store(c.allowed)
+	dir := folder(t)
+	free, full := filepath.Join(dir, "free.sock"), filepath.Join(dir, "full.sock")
+	serve(t, mustListen(t, listen.Options{Path: free}))
+	serve(t, mustListen(t, listen.Options{Path: full, MaxPerUID: 1}))
+	first, err := net.Dial("unix", full) // accepted before curl is
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = first.Close() }()
+	for path, want := range map[string]string{free: "hello /v1/x", full: `"busy"`} {
 		out, err := exec.CommandContext(t.Context(), curl, "-sS", "--max-time", "10", "--unix-socket", path, "http://agent/v1/x").CombinedOutput()
-		if err != nil || !strings.Contains(string(out), c.want) {
+		if err != nil || !strings.Contains(string(out), want) {
 			t.Errorf("got %q, %v", out, err)
 		}
 	}

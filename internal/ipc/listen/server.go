@@ -13,8 +13,8 @@ import (
 )
 
 // Server returns an HTTP server for Listeners: every wait has a limit, and
-// requests carry their peer (PeerFrom, RoleFrom). A handler that streams moves
-// its write deadline with http.ResponseController.
+// requests carry their peer (PeerFrom). A handler that streams moves its write
+// deadline with http.ResponseController.
 func Server(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,

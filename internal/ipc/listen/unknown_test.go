@@ -22,14 +22,14 @@ func (o one) Accept() (net.Conn, error) {
 	return nil, net.ErrClosed
 }
 
-// T27: a peer that the kernel can't name is refused, even if all are allowed.
+// T27: a peer that the kernel can't name is refused, even if uid 0 is listed.
 func TestT27UnknownPeerIsRefused(t *testing.T) {
 	ours, theirs := net.Pipe() // has no credentials
 	inner := one{c: make(chan net.Conn, 1)}
 	inner.c <- ours
 	close(inner.c)
 	var reported error
-	l := newListener(Options{Allow: func(Peer) bool { return true }, Refused: func(_ Peer, err error) { reported = err }}.withDefaults(), inner)
+	l := newListener(Options{UIDs: []uint32{0}, Refused: func(_ Peer, err error) { reported = err }}.withDefaults(), inner)
 	if c, err := l.Accept(); err == nil {
 		t.Errorf("accepted %v", c)
 	}
