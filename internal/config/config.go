@@ -129,14 +129,21 @@ func parse(path string, b []byte) (Settings, error) {
 }
 
 // lineOf finds the line of a key, written with the tables around it, for values
-// that decode and yet mean nothing; of its table, if it is written otherwise.
+// that decode and yet mean nothing; of its table, if it is written otherwise. Of
+// tables in an array, a number tells which: sockets[0] is the first [[sockets]].
 func lineOf(b []byte, key string) int {
 	table, found := "", 0
+	many := map[string]int{}
 	for i, line := range strings.Split(string(b), "\n") {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "[") {
 			if at := strings.IndexByte(line, ']'); at > 0 {
-				table = strings.Trim(line[:at], "[] ") + "."
+				table = strings.Trim(line[:at], "[] ")
+				if strings.HasPrefix(line, "[[") {
+					many[table]++
+					table += fmt.Sprintf("[%d]", many[table]-1)
+				}
+				table += "."
 			}
 			if found == 0 && (strings.HasPrefix(key+".", table) || strings.HasPrefix(table, key+".")) {
 				found = i + 1
@@ -144,8 +151,11 @@ func lineOf(b []byte, key string) int {
 			continue
 		}
 		name, _, ok := strings.Cut(line, "=")
-		if ok && table+strings.Trim(strings.TrimSpace(name), `"'`) == key {
+		if name = table + strings.Trim(strings.TrimSpace(name), `"'`); ok && name == key {
 			return i + 1
+		}
+		if ok && found == 0 && strings.HasPrefix(key, name+"[") {
+			found = i + 1 // an array in one line, or more
 		}
 	}
 	return found

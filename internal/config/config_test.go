@@ -45,7 +45,6 @@ func TestATypoIsAnErrorWithItsLine(t *testing.T) {
 		{"no such role", "[[sockets]]\npath = \"/run/x\"\nrole = \"king\"\n", 3},
 		{"a mode in decimal", "[[sockets]]\npath = \"/run/x\"\nrole = \"observe\"\nuids = [1]\nmode = 660\n", 0},
 		{"a socket for nobody", "[[sockets]]\npath = \"/run/x\"\nrole = \"observe\"\n", 1},
-		{"a socket twice", "\n[[sockets]]\npath = \"/run/x\"\nrole = \"observe\"\nuids = [1]\n[[sockets]]\npath = \"/run//x\"\nrole = \"observe\"\ngids = [1]\n", 2},
 		{"twice", "store = \"file\"\nstore = \"file\"\n", 2},
 	} {
 		_, err := config.Load(write(t, c.text))

@@ -140,6 +140,7 @@ func (h *Hook) check() (key, text string) {
 	return "", ""
 }
 
+// checkWarnings returns what is wrong, and the key as lineOf finds it.
 func (s *Settings) checkWarnings() (key, text string) {
 	if key, text = s.Hook.check(); text != "" {
 		return key, text
@@ -157,16 +158,20 @@ func (s *Settings) checkWarnings() (key, text string) {
 		}
 		s.Profiles[name] = p
 	}
-	paths := map[string]bool{}
-	for _, k := range s.Sockets {
+	paths := map[string]int{}
+	for i, k := range s.Sockets {
+		key, name := fmt.Sprintf("sockets[%d]", i), fmt.Sprintf("socket %d", i+1)
+		if k.Path != "" {
+			name += " (" + k.Path + ")"
+		}
 		if text = k.check(runtime.GOOS); text != "" {
-			return "sockets", text
+			return key, name + ": " + text
 		}
 		path := filepath.Clean(k.Path)
-		if paths[path] {
-			return "sockets", "two sockets have the path " + path
+		if first := paths[path]; first != 0 {
+			return key, fmt.Sprintf("%s: socket %d has that path", name, first)
 		}
-		paths[path] = true
+		paths[path] = i + 1
 	}
 	return "", ""
 }
