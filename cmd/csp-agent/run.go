@@ -131,10 +131,10 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 	wg.Go(func() { tell.run(ctx) })
 	log.Info("serving", "version", ipc.Version, "socket", sockets[0].Path(), "pid", os.Getpid())
 
-	found := &watch{sockets: sockets, log: log}
+	keeper := &socketKeeper{sockets: sockets, log: log}
 	err = wait(ctx, hangup, failed,
 		func() { settings.reload(); tell.rouse() },
-		func() error { further.set(settings.sockets()); return found.look() })
+		func() error { further.set(settings.sockets()); return keeper.look() })
 	log.Info("stopping")
 	stop()
 	tell.close()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -39,7 +38,9 @@ type furtherSocket struct {
 	config.Socket
 	listener *listen.Listener // nil while it can't be made
 	server   *http.Server
-	trouble  string // as it was logged
+	ended    chan struct{} // closed once the listener is not served any more
+	why      error         // of that
+	trouble  string        // as it was logged
 }
 
 // set closes the sockets that are not in the list any more, or are otherwise
@@ -69,12 +70,22 @@ func (f *furtherSockets) set(list []config.Socket) {
 	}
 }
 
-// need makes the socket, or makes it again if somebody removed it.
+// need makes the socket, or makes it again if somebody removed it or it is not
+// served any more.
 func (f *furtherSockets) need(s *furtherSocket) {
+	if s.listener != nil {
+		select {
+		case <-s.ended:
+			f.log.Error("a socket is not served any more, and is made again", "socket", s.Path, "err", s.why)
+			s.close()
+			s.listener = nil
+		default:
+		}
+	}
 	var err error
 	switch {
 	case s.listener == nil:
-		err = f.make(s)
+		err = f.start(s)
 	case !s.listener.StillOurs():
 		if err = s.listener.Restore(); err == nil {
 			f.log.Warn("the socket was gone, and is made again", "socket", s.Path)
@@ -88,7 +99,8 @@ func (f *furtherSockets) need(s *furtherSocket) {
 	}
 }
 
-func (f *furtherSockets) make(s *furtherSocket) error {
+// start makes the socket and serves it.
+func (f *furtherSockets) start(s *furtherSocket) error {
 	dir := filepath.Dir(s.Path)
 	if _, err := os.Stat(dir); err != nil { // made here, it would be in folders that are closed to others
 		return err
@@ -103,10 +115,11 @@ func (f *furtherSockets) make(s *furtherSocket) error {
 	// observe is the only role that the settings know.
 	s.listener, s.server = l, listen.Server(f.handler(api.Observe, s.Path))
 	s.server.ErrorLog = slog.NewLogLogger(f.log.Handler(), slog.LevelDebug)
+	server, ended := s.server, make(chan struct{})
+	s.ended = ended
 	go func() {
-		if err := s.server.Serve(l); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-			f.log.Error("a socket is not served any more", "socket", l.Path(), "err", err)
-		}
+		s.why = server.Serve(l)
+		close(ended)
 	}()
 	f.log.Info("serving others", "role", s.Role.Name, "socket", s.Path)
 	return nil
@@ -136,7 +149,7 @@ func (s *furtherSocket) fix(err error) string {
 	case errors.Is(err, fs.ErrPermission):
 		return "sudo chown " + strconv.Itoa(os.Geteuid()) + " " + dir
 	}
-	return "the folder must be this user's, and closed to writing by others"
+	return "the folder must be this user's, closed to writing by others, and have nothing else at that path"
 }
 
 func (s *furtherSocket) close() {

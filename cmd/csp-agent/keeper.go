@@ -9,10 +9,10 @@ import (
 	"github.com/cspctl/cspctl/internal/ipc/listen"
 )
 
-// watch sees to it that clients find the agent: where somebody removed its
-// socket, or the folder around it, it makes them again, since what rests in
+// socketKeeper sees to it that clients find the agent: where somebody removed
+// its socket, or the folder around it, it makes them again, since what rests in
 // the agent's memory ends with the agent.
-type watch struct {
+type socketKeeper struct {
 	sockets []*listen.Listener
 	log     *slog.Logger
 
@@ -21,15 +21,15 @@ type watch struct {
 
 // look returns an error if the agent is to end: another one has the path, or
 // systemd made the socket and makes the next one, or it is gone for good.
-func (w *watch) look() error {
+func (k *socketKeeper) look() error {
 	var failed error
-	for _, l := range w.sockets {
+	for _, l := range k.sockets {
 		if l.StillOurs() {
 			continue
 		}
 		switch err := l.Restore(); {
 		case err == nil:
-			w.log.Warn("the socket was gone, and is made again", "socket", l.Path())
+			k.log.Warn("the socket was gone, and is made again", "socket", l.Path())
 		case errors.Is(err, listen.ErrRunning), errors.Is(err, listen.ErrNotRestored):
 			return fmt.Errorf("the socket %s is gone or another's: %w", l.Path(), err)
 		default:
@@ -38,11 +38,11 @@ func (w *watch) look() error {
 	}
 	switch {
 	case failed == nil:
-		w.lost = time.Time{}
-	case w.lost.IsZero():
-		w.lost = time.Now()
-		w.log.Error("no client finds this agent", "err", failed)
-	case time.Since(w.lost) > lostTime:
+		k.lost = time.Time{}
+	case k.lost.IsZero():
+		k.lost = time.Now()
+		k.log.Error("no client finds this agent", "err", failed)
+	case time.Since(k.lost) > lostTime:
 		return failed
 	}
 	return nil
