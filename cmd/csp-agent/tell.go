@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -33,7 +34,13 @@ func newTellers(counted *metrics.Metrics, s *settings, log *slog.Logger) *teller
 	t := &tellers{counted: counted, events: api.NewEvents()}
 	t.hook = hook.New(hook.Options{Settings: s.hook, Runner: programs, Log: log})
 	t.desktop = notify.NewDesktop(notify.Options{
-		Open:   programs.Open,
+		Open: func(ctx context.Context, page string) error {
+			err := programs.Open(ctx, page)
+			if errors.Is(err, launch.ErrDismissed) {
+				return nil // a person thought better of it
+			}
+			return err
+		},
 		Snooze: func(profile string) { t.watch.Load().Snooze(t.desktop.Name(), profile) },
 		Ready:  func() { t.watch.Load().Rouse() },
 		Log:    log,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"strconv"
 	"strings"
 	"time"
 
@@ -86,6 +87,9 @@ func isWebPage(url string) bool {
 	name := host
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
 		name = host[:i]
+		if !isNumber(host[i+1:], 1, 65535) {
+			return false
+		}
 	}
 	return scheme == "https" && name != "" || scheme == "http" && isLoopback(name)
 }
@@ -101,9 +105,15 @@ func isLoopback(host string) bool {
 		return false
 	}
 	for _, p := range parts {
-		if p == "" || len(p) > 3 || strings.Trim(p, "0123456789") != "" {
+		if !isNumber(p, 0, 255) {
 			return false
 		}
 	}
 	return true
+}
+
+// isNumber reports whether s is a number in digits, from least to most.
+func isNumber(s string, least, most int) bool {
+	n, err := strconv.Atoi(s)
+	return err == nil && strings.Trim(s, "0123456789") == "" && n >= least && n <= most
 }

@@ -220,7 +220,7 @@ func (h *Hook) run(ctx context.Context, r *run) error {
 		return err
 	}
 	err := h.runner.Run(ctx, launch.Command{Argv: s.Command, Stdin: line.Bytes(), Timeout: s.Timeout})
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && r.ctx == nil { // else whoever waits says it
 		stderr := ""
 		if e, ok := errors.AsType[*launch.Error](err); ok {
 			stderr = e.Stderr

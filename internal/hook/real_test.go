@@ -138,7 +138,7 @@ func TestExampleHook(t *testing.T) {
 	}
 	for _, e := range []ipc.Event{{Type: ipc.EventCleared, Profile: "prod"}, {Type: ipc.EventLogin, Profile: "prod"}} {
 		h.Publish(e)
-		want := map[string]string{ipc.EventCleared: "prod: the API token was replaced, all is well", ipc.EventLogin: "cspctl: login prod"}[e.Type]
+		want := map[string]string{ipc.EventCleared: "prod: what was warned of no longer holds", ipc.EventLogin: "cspctl: login prod"}[e.Type]
 		select {
 		case got := <-posts:
 			if got != "/hooks/room "+want {

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cspctl/cspctl/internal/provider"
 )
 
 // DefaultTimeout bounds a request with Timeout 0. It is longer than the
@@ -74,16 +76,4 @@ func isPrintableASCII(s string) bool {
 }
 
 // QueryEscape escapes s for use in a query, as RFC 3986 has it.
-func QueryEscape(s string) string {
-	const hex = "0123456789ABCDEF"
-	var b strings.Builder
-	for i := range len(s) {
-		c := s[i]
-		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0 {
-			b.WriteByte(c)
-		} else {
-			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
-		}
-	}
-	return b.String()
-}
+func QueryEscape(s string) string { return provider.Escape(s) }

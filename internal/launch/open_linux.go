@@ -56,7 +56,7 @@ func (m *manager) open(ctx context.Context, argv ...string) error {
 	u := newUnit()
 	signals := make(chan *dbus.Signal, 16)
 	conn.Signal(signals)
-	err = startTransient(ctx, conn, u, []property{
+	err = startTransient(ctx, conn, &u, []property{
 		set("Description", "page opened by csp-agent"),
 		set("Type", "simple"),
 		execStart(argv),

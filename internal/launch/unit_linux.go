@@ -54,6 +54,7 @@ func execStart(argv []string) property {
 type unit struct {
 	name string
 	path dbus.ObjectPath
+	job  dbus.ObjectPath // that starts it
 }
 
 // newUnit makes up a name.
@@ -88,7 +89,7 @@ func (m *manager) run(outer context.Context, c Command) error {
 	u := newUnit()
 	signals := make(chan *dbus.Signal, 16)
 	call.Signal(signals)
-	err = startTransient(ctx, call, u, []property{
+	err = startTransient(ctx, call, &u, []property{
 		set("Description", "hook of csp-agent: "+c.Argv[0]),
 		set("Type", "oneshot"), // "started" is when it has ended
 		execStart(c.Argv),
@@ -120,7 +121,7 @@ func (m *manager) run(outer context.Context, c Command) error {
 }
 
 // startTransient has a unit started.
-func startTransient(ctx context.Context, conn *dbus.Conn, u unit, settings []property) error {
+func startTransient(ctx context.Context, conn *dbus.Conn, u *unit, settings []property) error {
 	ctx, cancel := context.WithTimeout(ctx, managerTime)
 	defer cancel()
 	type aux struct {
@@ -128,7 +129,7 @@ func startTransient(ctx context.Context, conn *dbus.Conn, u unit, settings []pro
 		Settings []property
 	}
 	err := conn.Object(managerName, managerPath).
-		CallWithContext(ctx, managerIface+".StartTransientUnit", 0, u.name, "fail", settings, []aux{}).Err
+		CallWithContext(ctx, managerIface+".StartTransientUnit", 0, u.name, "fail", settings, []aux{}).Store(&u.job)
 	return said(ctx, err)
 }
 
@@ -183,7 +184,7 @@ func awaitUnit(ctx context.Context, signals <-chan *dbus.Signal, u unit, over fu
 				return e, errors.New("the user's service manager has ended the connection")
 			case s.Name == changedMember && s.Path == u.path:
 				e.update(s.Body)
-			case s.Name == managerIface+".JobRemoved" && len(s.Body) == 4 && s.Body[2] == u.name:
+			case s.Name == managerIface+".JobRemoved" && len(s.Body) == 4 && s.Body[1] == u.job: // not the one of who stops it
 				e.job, _ = s.Body[3].(string)
 			case s.Name == managerIface+".UnitRemoved" && len(s.Body) == 2 && s.Body[0] == u.name:
 				return e, nil

@@ -101,7 +101,19 @@ func (d *Desktop) clicked(about shown, key string) {
 	case key == snoozeAction && d.o.Snooze != nil:
 		d.o.Snooze(about.profile)
 	case (key == renewAction || key == defaultAction) && d.o.Open != nil && about.url != "":
+		d.mu.Lock()
+		busy := d.opening[about.profile]
+		d.opening[about.profile] = true
+		d.mu.Unlock()
+		if busy {
+			return // a person clicks twice, and a program a thousand times
+		}
 		d.wg.Go(func() {
+			defer func() {
+				d.mu.Lock()
+				defer d.mu.Unlock()
+				delete(d.opening, about.profile)
+			}()
 			ctx, cancel := context.WithTimeout(d.life, openPatience)
 			defer cancel()
 			if err := d.o.Open(ctx, about.url); err != nil {

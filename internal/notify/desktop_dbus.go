@@ -36,6 +36,8 @@ type Desktop struct {
 	link   *link // nil, or its connection may be broken
 	starts starts
 	closed bool
+	// opening are the profiles whose page is being opened.
+	opening map[string]bool
 }
 
 // patience with the bus and the server, for one Announce or Withdraw. A server
@@ -50,7 +52,7 @@ func NewDesktop(o Options) *Desktop {
 	}
 	d := &Desktop{
 		o: o, addresses: sessionbus.Addresses(os.Getenv, os.Getuid()), patience: patience, now: time.Now,
-		turn: make(chan struct{}, 1),
+		turn: make(chan struct{}, 1), opening: map[string]bool{},
 	}
 	d.life, d.end = context.WithCancel(context.Background())
 	d.turn <- struct{}{}

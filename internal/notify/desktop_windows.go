@@ -68,7 +68,10 @@ func (d *Desktop) Announce(ctx context.Context, w ipc.Event, _ string) (string, 
 
 // Withdraw implements expiry.Channel.
 func (d *Desktop) Withdraw(ctx context.Context, ref string) {
-	if err := powershell(ctx, remove, "CSPCTL_TAG="+ref); ref != "" && err != nil {
+	if ref == "" {
+		return
+	}
+	if err := powershell(ctx, remove, "CSPCTL_TAG="+ref); err != nil {
 		d.log.Debug("a toast could not be removed", "err", err)
 	}
 }

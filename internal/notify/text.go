@@ -1,8 +1,6 @@
 package notify
 
 import (
-	"cmp"
-	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -28,34 +26,27 @@ type message struct {
 	body    string // two lines
 }
 
-// compose puts a warning into words, at a time whose zone is the reader's.
+// compose makes a message of a warning, at a time whose zone is the reader's.
 func compose(w ipc.Event, now time.Time) message {
 	left := w.ExpiresAt.Sub(now)
-	m := message{urgency: critical}
-	verb, why := "", ""
 	at := w.ExpiresAt.In(now.Location()).Format("Mon 2 Jan 2006, 15:04")
+	m := message{urgency: critical, summary: line(w.Summary, 120)}
+	why := ""
 	switch {
 	case w.Stage == ipc.StageDeactivated:
-		verb, why = "is deactivated", "was deactivated in the console."
+		why = "was deactivated in the console."
 	case w.Stage == ipc.StageRefused:
-		verb, why = "is refused", "was revoked or replaced: the server takes it no more."
-	case w.ExpiresAt.IsZero() && w.Stage == ipc.StageExpired:
-		verb, why = "has expired", "has ended."
-	case w.ExpiresAt.IsZero():
-		verb, why, m.urgency = "expires soon", "ends soon.", normal
+		why = "was revoked or replaced: the server takes it no more."
 	case w.Stage == ipc.StageExpired || left <= 0:
-		verb, why = "has expired", "ended "+at+"."
+		why = "ended " + at + "."
 	default:
-		verb, why, m.urgency = "expires in "+roughly(left), "ends "+at+".", urgencyOf(left)
+		why, m.urgency = "ends "+at+".", urgencyOf(left)
 	}
-	kind := cmp.Or(w.Kind, "API token")
-	m.summary = strings.ToUpper(kind[:1]) + kind[1:] + " of " + line(w.Profile, 60) + " " + verb
 	subject := "It"
 	if w.TokenName != "" {
 		subject = `The token "` + line(w.TokenName, 60) + `"`
 	}
-	command := cmp.Or(w.RenewWith, "cspctl login "+w.Profile)
-	m.body = subject + " " + why + "\nMake a new one, then run: " + line(command, 120)
+	m.body = subject + " " + why + "\nMake a new one, then run: " + line(w.RenewWith, 120)
 	return m
 }
 
@@ -67,23 +58,6 @@ func urgencyOf(left time.Duration) byte {
 		return normal
 	}
 	return low
-}
-
-// roughly says a time as people do, rounded to what is nearest.
-func roughly(d time.Duration) string {
-	switch {
-	case d >= 2*day-day/2:
-		return count(d, day, "days")
-	case d >= 2*time.Hour-time.Hour/2:
-		return count(d, time.Hour, "hours")
-	case d >= 2*time.Minute-time.Minute/2:
-		return count(d, time.Minute, "minutes")
-	}
-	return "a minute"
-}
-
-func count(d, unit time.Duration, name string) string {
-	return fmt.Sprintf("%d %s", (d+unit/2)/unit, name)
 }
 
 // line makes text from elsewhere fit for a line of a notification.

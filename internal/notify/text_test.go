@@ -15,27 +15,25 @@ func TestCompose(t *testing.T) {
 		name    string
 		w       ipc.Event
 		urgency byte
-		summary string
 		body    string // its first line
 	}{
-		{"weeks", ipc.Event{Stage: "30d", ExpiresAt: in(30 * day)}, low, "expires in 30 days", "It ends Wed 1 Apr 2026, 15:00."},
-		{"a week", ipc.Event{Stage: "7d", ExpiresAt: in(7 * day)}, normal, "expires in 7 days", "It ends Mon 9 Mar 2026, 15:00."},
-		{"just over a week", ipc.Event{Stage: "14d", ExpiresAt: in(7*day + time.Minute)}, low, "expires in 7 days", "It ends Mon 9 Mar 2026, 15:01."},
-		{"just over a day", ipc.Event{Stage: "3d", ExpiresAt: in(day + time.Minute)}, normal, "expires in 24 hours", "It ends Tue 3 Mar 2026, 15:01."},
-		{"a day", ipc.Event{Stage: "1d", ExpiresAt: in(day)}, critical, "expires in 24 hours", "It ends Tue 3 Mar 2026, 15:00."},
-		{"an hour", ipc.Event{Stage: "1h", ExpiresAt: in(time.Hour)}, critical, "expires in 60 minutes", "It ends Mon 2 Mar 2026, 16:00."},
-		{"a moment", ipc.Event{Stage: "1h", ExpiresAt: in(time.Second)}, critical, "expires in a minute", "It ends Mon 2 Mar 2026, 15:00."},
-		{"expired", ipc.Event{Stage: ipc.StageExpired, ExpiresAt: in(-day)}, critical, "has expired", "It ended Sun 1 Mar 2026, 15:00."},
-		{"told late", ipc.Event{Stage: "1h", ExpiresAt: in(-day)}, critical, "has expired", "It ended Sun 1 Mar 2026, 15:00."},
-		{"deactivated", ipc.Event{Stage: ipc.StageDeactivated, ExpiresAt: in(30 * day)}, critical, "is deactivated", "It was deactivated in the console."},
-		{"refused", ipc.Event{Stage: ipc.StageRefused}, critical, "is refused", "It was revoked or replaced: the server takes it no more."},
-		{"no time", ipc.Event{Stage: "7d"}, normal, "expires soon", "It ends soon."},
-		{"its name", ipc.Event{Stage: ipc.StageRefused, TokenName: "ci"}, critical, "is refused", `The token "ci" was revoked or replaced: the server takes it no more.`},
+		{"weeks", ipc.Event{Stage: "30d", ExpiresAt: in(30 * day)}, low, "It ends Wed 1 Apr 2026, 15:00."},
+		{"a week", ipc.Event{Stage: "7d", ExpiresAt: in(7 * day)}, normal, "It ends Mon 9 Mar 2026, 15:00."},
+		{"just over a week", ipc.Event{Stage: "14d", ExpiresAt: in(7*day + time.Minute)}, low, "It ends Mon 9 Mar 2026, 15:01."},
+		{"just over a day", ipc.Event{Stage: "3d", ExpiresAt: in(day + time.Minute)}, normal, "It ends Tue 3 Mar 2026, 15:01."},
+		{"a day", ipc.Event{Stage: "1d", ExpiresAt: in(day)}, critical, "It ends Tue 3 Mar 2026, 15:00."},
+		{"an hour", ipc.Event{Stage: "1h", ExpiresAt: in(time.Hour)}, critical, "It ends Mon 2 Mar 2026, 16:00."},
+		{"a moment", ipc.Event{Stage: "1h", ExpiresAt: in(time.Second)}, critical, "It ends Mon 2 Mar 2026, 15:00."},
+		{"expired", ipc.Event{Stage: ipc.StageExpired, ExpiresAt: in(-day)}, critical, "It ended Sun 1 Mar 2026, 15:00."},
+		{"told late", ipc.Event{Stage: "1h", ExpiresAt: in(-day)}, critical, "It ended Sun 1 Mar 2026, 15:00."},
+		{"deactivated", ipc.Event{Stage: ipc.StageDeactivated, ExpiresAt: in(30 * day)}, critical, "It was deactivated in the console."},
+		{"refused", ipc.Event{Stage: ipc.StageRefused}, critical, "It was revoked or replaced: the server takes it no more."},
+		{"its name", ipc.Event{Stage: ipc.StageRefused, TokenName: "ci"}, critical, `The token "ci" was revoked or replaced: the server takes it no more.`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			c.w.Profile = "prod"
+			c.w.Summary, c.w.RenewWith = "API token of prod expires", "cspctl login prod"
 			m := compose(c.w, now)
-			want := message{c.urgency, "API token of prod " + c.summary, c.body + "\nMake a new one, then run: cspctl login prod"}
+			want := message{c.urgency, c.w.Summary, c.body + "\nMake a new one, then run: cspctl login prod"}
 			if m != want {
 				t.Errorf("%+v, want %+v", m, want)
 			}

@@ -22,14 +22,14 @@ func TokenPage(name, origin, org string) string {
 		if org == "" || strings.EqualFold(org, "System") {
 			return origin + "/provider"
 		}
-		return origin + "/tenant/" + pathEscape(org)
+		return origin + "/tenant/" + Escape(org)
 	}
 	return ""
 }
 
-// pathEscape escapes what may not stand in a segment of a path (RFC 3986).
-// Package net/url is not for a leaf that cspctl links.
-func pathEscape(s string) string {
+// Escape escapes what may not stand in a segment of a path or in a value of a
+// query (RFC 3986). Package net/url is not for what cspctl links.
+func Escape(s string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(s) {

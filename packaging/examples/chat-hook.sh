@@ -19,7 +19,7 @@ field() { printf '%s\n' "$event" | sed -n 's/.*"'"$1"'":\("[^"\\]*\(\\.[^"\\]*\)
 
 type=$(field type) profile=$(field profile) text=$(field message) renew=$(field renew_url)
 if [ "$type" = '"cleared"' ]; then
-	text="\"$(field profile | tr -d '"'): the API token was replaced, all is well\""
+	text="\"$(field profile | tr -d '"'): what was warned of no longer holds\""
 elif [ -z "$text" ]; then
 	text="\"cspctl: $(printf '%s %s' "$type" "$profile" | tr -d '"')\""
 fi

@@ -2,6 +2,7 @@ package expiry
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cspctl/cspctl/internal/ipc"
@@ -12,7 +13,7 @@ import (
 type Subject struct {
 	Profile, Provider, Server, Org string
 
-	Kind      string // what people call such a secret: API token, password
+	Kind      string // what people call such a secret: API token, password; never empty
 	TokenName string // as the console shows it; may be empty
 	RenewURL  string // the page where a new one is made; may be empty
 
@@ -66,15 +67,15 @@ func (s Subject) next(stages Stages, now time.Time, most time.Duration) time.Dur
 func (s Subject) Warning(stage string, now time.Time) ipc.Event {
 	e := s.event(ipc.EventWarning, now)
 	e.Kind = s.Kind
+	condition, on := s.condition(stage, now)
+	e.Summary = strings.ToUpper(s.Kind[:1]) + s.Kind[1:] + " of " + s.Profile + condition
 	e.Stage, e.TokenName, e.ExpiresAt, e.RenewURL = stage, s.TokenName, s.ExpiresAt.UTC(), s.RenewURL
 	e.RenewWith = "cspctl login " + s.Profile
 	e.Message = "the " + s.Kind
 	if s.TokenName != "" {
 		e.Message += " " + s.TokenName
 	}
-	condition, on := s.condition(stage, now)
-	e.Summary = e.Message + " of profile " + s.Profile + condition
-	e.Message = e.Summary + on
+	e.Message += " of profile " + s.Profile + condition + on
 	switch {
 	case s.RenewURL != "" && s.Kind == tokenKind:
 		e.Message += "; make a new one at " + s.RenewURL + ", then: " + e.RenewWith
