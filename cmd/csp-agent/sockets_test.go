@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cspctl/cspctl/internal/agent"
 	"github.com/cspctl/cspctl/internal/agent/api"
@@ -67,7 +68,9 @@ func statusOf(t *testing.T, socket, path string) int {
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}}
-	r, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+ipc.Host+path, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, "GET", "http://"+ipc.Host+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
