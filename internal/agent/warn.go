@@ -22,9 +22,7 @@ type toldBy map[string]expiry.Told
 func (t *toldBy) UnmarshalJSON(b []byte) error {
 	*t = nil
 	var raw map[string]json.RawMessage
-	if json.Unmarshal(b, &raw) != nil {
-		return nil
-	}
+	_ = json.Unmarshal(b, &raw) // of nonsense, nothing is left
 	for channel, b := range raw {
 		var told expiry.Told
 		if json.Unmarshal(b, &told) == nil {

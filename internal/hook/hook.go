@@ -46,15 +46,15 @@ type Hook struct {
 	runner   Runner
 	log      *slog.Logger
 
-	mu     sync.Mutex
-	queue  []*run
-	events int           // of the queue that nobody waits for
-	lost   int           // since the last line of the log about it
-	ended  bool          // Run has returned
-	wake   chan struct{} // holds a token if the queue is to be looked at
+	mu    sync.Mutex
+	queue []*run
+	lost  int           // since the last line of the log about it
+	ended bool          // Run has returned
+	wake  chan struct{} // holds a token if the queue is to be looked at
 }
 
-// maxEvents bounds the events that wait, besides the warnings.
+// maxEvents bounds the events that wait, besides the warnings: those of type
+// ipc.EventCleared, and the others.
 const maxEvents = 64
 
 // run is one run of the command that waits for its turn.
@@ -90,7 +90,12 @@ func (h *Hook) Announce(ctx context.Context, w ipc.Event, _ string) (string, err
 	case err := <-r.done:
 		return "", err
 	case <-ctx.Done():
-		h.remove(r) // unless it is being run: that ends with ctx, too
+		// The limit of ctx is for the wait. A command that has its turn late has
+		// its own time all the same: else one that takes long for an event would
+		// have the next warning ended on its way, and told again.
+		if !h.remove(r) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return "", <-r.done
+		}
 		return "", ctx.Err()
 	}
 }
@@ -120,18 +125,15 @@ func (h *Hook) put(r *run) bool {
 	switch {
 	case h.ended:
 		return false
-	case r.ctx != nil:
-		// Before what only informs; behind what was said of warnings earlier.
+	case r.ctx == nil && h.waiting(aboutWarnings(r)) >= maxEvents:
+		h.lost++
+	default:
 		at := len(h.queue)
-		for at > 0 && !aboutWarnings(h.queue[at-1].event.Type) {
+		// Before what only informs; behind what was said of warnings earlier.
+		for aboutWarnings(r) && at > 0 && !aboutWarnings(h.queue[at-1]) {
 			at--
 		}
 		h.queue = slices.Insert(h.queue, at, r)
-	case h.events >= maxEvents:
-		h.lost++
-	default:
-		h.queue = append(h.queue, r)
-		h.events++
 	}
 	select {
 	case h.wake <- struct{}{}:
@@ -140,16 +142,33 @@ func (h *Hook) put(r *run) bool {
 	return true
 }
 
-// remove takes a run that somebody gave up out of the queue.
-func (h *Hook) remove(r *run) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if at := slices.Index(h.queue, r); at >= 0 {
-		h.queue = slices.Delete(h.queue, at, at+1)
+// waiting returns how many runs of a kind are in the queue that nobody waits
+// for. The caller holds mu.
+func (h *Hook) waiting(warnings bool) int {
+	n := 0
+	for _, r := range h.queue {
+		if r.ctx == nil && aboutWarnings(r) == warnings {
+			n++
+		}
 	}
+	return n
 }
 
-func aboutWarnings(event string) bool { return event == ipc.EventWarning || event == ipc.EventCleared }
+// remove takes a run that somebody gave up out of the queue, and returns false
+// if it is not there any longer.
+func (h *Hook) remove(r *run) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at := slices.Index(h.queue, r)
+	if at >= 0 {
+		h.queue = slices.Delete(h.queue, at, at+1)
+	}
+	return at >= 0
+}
+
+func aboutWarnings(r *run) bool {
+	return r.event.Type == ipc.EventWarning || r.event.Type == ipc.EventCleared
+}
 
 // take returns the next run, or nil.
 func (h *Hook) take() *run {
@@ -164,9 +183,6 @@ func (h *Hook) take() *run {
 	}
 	r := h.queue[0]
 	h.queue = slices.Delete(h.queue, 0, 1)
-	if r.ctx == nil {
-		h.events--
-	}
 	return r
 }
 
@@ -211,7 +227,11 @@ func (h *Hook) run(ctx context.Context, r *run) error {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		defer cancel()
-		defer context.AfterFunc(r.ctx, cancel)()
+		defer context.AfterFunc(r.ctx, func() {
+			if !errors.Is(r.ctx.Err(), context.DeadlineExceeded) { // which was for the wait
+				cancel()
+			}
+		})()
 	}
 	var line bytes.Buffer // Encode ends it
 	enc := json.NewEncoder(&line)
@@ -220,7 +240,7 @@ func (h *Hook) run(ctx context.Context, r *run) error {
 		return err
 	}
 	err := h.runner.Run(ctx, launch.Command{Argv: s.Command, Stdin: line.Bytes(), Timeout: s.Timeout})
-	if err != nil && ctx.Err() == nil && r.ctx == nil { // else whoever waits says it
+	if err != nil && r.ctx == nil && ctx.Err() == nil { // else who waits tells of it
 		stderr := ""
 		if e, ok := errors.AsType[*launch.Error](err); ok {
 			stderr = e.Stderr

@@ -146,6 +146,12 @@ func TestP7HookIsRunForAWarning(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		synctest.Wait()
+		if got := w.log.String(); got != "" {
+			t.Errorf("the log repeats what the caller says: %s", got)
+		}
+		w.Publish(ipc.Event{Type: ipc.EventLogin, Profile: "prod"})
+		w.gate <- failed
+		synctest.Wait()
 		if got := w.log.String(); !strings.Contains(got, "the hook failed") || !strings.Contains(got, "no network") {
 			t.Errorf("the log: %s", got)
 		}
@@ -207,7 +213,7 @@ func TestOrder(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		w.expect(t, "exchange 1", "exchange 2", "cleared 3", "warning 5", "login 4")
+		w.expect(t, "exchange 1", "cleared 3", "warning 5", "exchange 2", "login 4")
 	})
 }
 
@@ -250,8 +256,7 @@ func TestEventsBeyondTheQueueAreDropped(t *testing.T) {
 func TestAnnounceGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, page)
-		short, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
+		short, cancel := context.WithCancel(t.Context())
 		running := w.announce(short, "running")
 		synctest.Wait()
 		for range 50 {
@@ -261,10 +266,57 @@ func TestAnnounceGivesUp(t *testing.T) {
 			}
 			cancel()
 		}
-		if err := <-running; !errors.Is(err, context.DeadlineExceeded) {
+		cancel()
+		if err := <-running; !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 		w.expect(t, "warning running")
+	})
+}
+
+// The time that a warning may take is that of the wait: its run has its own.
+func TestALateWarningHasItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, page)
+		w.Publish(ipc.Event{Type: ipc.EventExchange, Profile: "slow"})
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		done := w.announce(ctx, "prod")
+		time.Sleep(59 * time.Second)
+		w.gate <- nil
+		w.expect(t, "exchange slow", "warning prod")
+		time.Sleep(10 * time.Second)
+		w.gate <- nil
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What takes a warning back is not lost behind what only informs, and bounded.
+func TestClearedHasRoomOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, page)
+		w.Publish(ipc.Event{Type: ipc.EventExchange, Profile: "first"})
+		w.expect(t, "exchange first")
+		for range 100 {
+			w.Publish(ipc.Event{Type: ipc.EventExchange, Profile: "more"})
+		}
+		for range 65 {
+			w.Publish(ipc.Event{Type: ipc.EventCleared, Profile: "prod"})
+		}
+		want := []string{"exchange first"}
+		for range 64 {
+			w.gate <- nil
+			want = append(want, "cleared prod")
+			w.expect(t, want...)
+		}
+		w.gate <- nil
+		w.expect(t, append(want, "exchange more")...)
+		if got := w.log.String(); !strings.Contains(got, "events=37") {
+			t.Errorf("the log: %s", got)
+		}
 	})
 }
 

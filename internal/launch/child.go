@@ -53,7 +53,7 @@ func (l *Launcher) runChild(outer context.Context, c Command) error {
 	// The same for what it leaves running: until it is reaped, the number of
 	// its group is nobody else's.
 	g.terminate()
-	grace := time.After(killDelay)
+	grace := time.After(l.limits.kill)
 	if late {
 		select {
 		case <-ended:
@@ -69,7 +69,7 @@ func (l *Launcher) runChild(outer context.Context, c Command) error {
 	select {
 	case <-ended:
 		err = cmd.Wait()
-	case <-time.After(killDelay): // in the kernel, where a dead file server holds it
+	case <-time.After(l.limits.kill): // in the kernel, where a dead file server holds it
 		go func() { _ = cmd.Wait() }()
 		late = true
 	}

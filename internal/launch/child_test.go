@@ -21,7 +21,7 @@ import (
 
 // child is a launcher of an agent that was started by hand.
 func child() *launch.Launcher {
-	return launch.New(launch.Options{Getenv: func(string) string { return "" }, Umask: 0o022})
+	return launch.Hurry(launch.New(launch.Options{Getenv: func(string) string { return "" }, Umask: 0o022}))
 }
 
 func write(t *testing.T, mode os.FileMode, text string) string {

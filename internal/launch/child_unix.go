@@ -131,3 +131,13 @@ func signalOf(exit *exec.ExitError) string {
 	}
 	return ""
 }
+
+// startAlone starts a program that may outlive the agent; done is called when
+// it has ended.
+func startAlone(ctx context.Context, cmd *exec.Cmd) (done func(), err error) {
+	g, err := startGroup(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	return g.close, nil
+}

@@ -41,7 +41,7 @@ func startGroup(_ context.Context, cmd *exec.Cmd) (*group, error) {
 		_ = windows.CloseHandle(job)
 		return nil, fmt.Errorf("SetInformationJobObject: %w", err)
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_NO_WINDOW | windows.CREATE_NEW_PROCESS_GROUP, HideWindow: true}
+	cmd.SysProcAttr = quiet()
 	if err := cmd.Start(); err != nil {
 		_ = windows.CloseHandle(job)
 		return nil, err
@@ -56,6 +56,18 @@ func startGroup(_ context.Context, cmd *exec.Cmd) (*group, error) {
 	}
 	_ = windows.AssignProcessToJobObject(job, g.process) // which fails if it has ended already
 	return g, nil
+}
+
+// startAlone starts a program in no job, whose end would be that of a browser
+// it has started.
+func startAlone(_ context.Context, cmd *exec.Cmd) (done func(), err error) {
+	cmd.SysProcAttr = quiet()
+	return func() {}, cmd.Start()
+}
+
+// quiet: without a console of its own.
+func quiet() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{CreationFlags: windows.CREATE_NO_WINDOW | windows.CREATE_NEW_PROCESS_GROUP, HideWindow: true}
 }
 
 func (g *group) awaitExit() { _, _ = windows.WaitForSingleObject(g.process, windows.INFINITE) }

@@ -32,6 +32,9 @@ type Error struct {
 	Err     error  // the cause, if there is one
 }
 
+// maxLine bounds the line of Stderr in the text, in characters.
+const maxLine = 200
+
 func (e *Error) Error() string {
 	text := clean(e.Program)
 	switch e.Reason {
@@ -54,6 +57,9 @@ func (e *Error) Error() string {
 		text += ": " + clean(e.Err.Error())
 	}
 	if line, _, _ := strings.Cut(e.Stderr, "\n"); line != "" {
+		if r := []rune(line); len(r) > maxLine {
+			line = string(r[:maxLine-1]) + "…"
+		}
 		text += ": " + line
 	}
 	return text

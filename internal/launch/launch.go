@@ -27,11 +27,28 @@ type Launcher struct {
 	getenv func(string) string
 	umask  int
 	log    *slog.Logger
+	limits limits
+}
+
+// limits are how long things may take.
+type limits struct {
+	kill    time.Duration // what a program has after SIGTERM
+	manager time.Duration // for an answer of the service manager's
+	// early is the time in which a program that opens pages fails, if it does.
+	// Later on it is the browser.
+	early time.Duration
+	// portalStart bounds the call of the portal, which may start it;
+	// portalAnswer the wait for what became of it. A dialog that is open by
+	// then is the person's.
+	portalStart, portalAnswer time.Duration
 }
 
 // New returns a Launcher; nothing is started or dialled yet.
 func New(o Options) *Launcher {
-	l := &Launcher{getenv: o.Getenv, umask: o.Umask, log: o.Log}
+	l := &Launcher{getenv: o.Getenv, umask: o.Umask, log: o.Log, limits: limits{
+		kill: 2 * time.Second, manager: 5 * time.Second, early: 3 * time.Second,
+		portalStart: 6 * time.Second, portalAnswer: 3 * time.Second,
+	}}
 	if l.getenv == nil {
 		l.getenv = os.Getenv
 	}
@@ -45,13 +62,10 @@ func New(o Options) *Launcher {
 type Command struct {
 	Argv  []string // the first is the absolute path of the program
 	Stdin []byte
-	// Timeout is how long it may run: then it gets SIGTERM, and SIGKILL
-	// killDelay later. What it leaves running ends with it.
+	// Timeout is how long it may run: then it gets SIGTERM, and SIGKILL two
+	// seconds later. What it leaves running ends with it.
 	Timeout time.Duration
 }
-
-// killDelay is what a program has after SIGTERM.
-const killDelay = 2 * time.Second
 
 // Run runs a program to its end, and discards what it writes. Its error is an
 // *Error; where ctx ends first, the program is ended as at its time limit, and
@@ -71,7 +85,7 @@ func (l *Launcher) Run(ctx context.Context, c Command) error {
 			return &Error{Reason: NotStarted, Program: c.Argv[0], Err: errors.New("an argument contains a NUL byte")}
 		}
 	}
-	if m := findManager(l.getenv); m != nil {
+	if m := l.findManager(); m != nil {
 		return m.run(ctx, c)
 	}
 	return l.runChild(ctx, c)

@@ -85,11 +85,11 @@ func play(name string, args []string) int {
 		log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		defer stop()
-		err = launch.New(launch.Options{Log: log}).Run(ctx, launch.Command{Argv: args[1:], Stdin: stdin, Timeout: limit})
+		err = launch.Hurry(launch.New(launch.Options{Log: log})).Run(ctx, launch.Command{Argv: args[1:], Stdin: stdin, Timeout: limit})
 		fmt.Println(describe(err))
 		return 0
 	case "opener":
-		fmt.Println(launch.New(launch.Options{}).Open(context.Background(), args[0]))
+		fmt.Println(launch.Hurry(launch.New(launch.Options{})).Open(context.Background(), args[0]))
 		return 0
 	}
 	return 9

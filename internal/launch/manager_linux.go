@@ -14,12 +14,16 @@ import (
 )
 
 // manager is the user's service manager.
-type manager struct{ socket string }
+type manager struct {
+	socket string
+	limits limits
+}
 
 // findManager returns the manager if the agent is one of its services, and nil
 // if the agent was started by hand or by cspctl. A service of the system's has
 // no manager of its user's: there, too, a child is all that is possible.
-func findManager(getenv func(string) string) *manager {
+func (l *Launcher) findManager() *manager {
+	getenv := l.getenv
 	service := getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid()) // since systemd 248
 	inherited := getenv("INVOCATION_ID") != ""                         // also by what a service starts
 	dir := getenv("XDG_RUNTIME_DIR")
@@ -28,7 +32,7 @@ func findManager(getenv func(string) string) *manager {
 	}
 	// Its private socket rather than the session bus: it is there without a
 	// bus, too, and while that restarts.
-	m := &manager{filepath.Join(dir, "systemd", "private")}
+	m := &manager{filepath.Join(dir, "systemd", "private"), l.limits}
 	if !service && !exists(m.socket) {
 		return nil
 	}
@@ -40,7 +44,7 @@ func (m *manager) dial(outer context.Context) (*dbus.Conn, error) {
 	if !exists(m.socket) {
 		return nil, errNoManager
 	}
-	ctx, cancel := context.WithTimeout(outer, managerTime)
+	ctx, cancel := context.WithTimeout(outer, m.limits.manager)
 	defer cancel()
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "unix", m.socket)

@@ -50,7 +50,7 @@ func silentSocket(t *testing.T, name string) (path string) {
 // service is a launcher of an agent that is a service of the user's.
 func service(runtime string) *launch.Launcher {
 	env := map[string]string{"XDG_RUNTIME_DIR": runtime, "SYSTEMD_EXEC_PID": strconv.Itoa(os.Getpid()), "INVOCATION_ID": "x"}
-	return launch.New(launch.Options{Getenv: func(name string) string { return env[name] }})
+	return launch.Hurry(launch.New(launch.Options{Getenv: func(name string) string { return env[name] }}))
 }
 
 // A manager that hangs or is not there ends in an error, not in a child inside
@@ -91,7 +91,7 @@ func TestManagerOfAnotherProcess(t *testing.T) {
 		"a service of the system's":     {"INVOCATION_ID": "x", "SYSTEMD_EXEC_PID": strconv.Itoa(os.Getpid())},
 		"a shell beside a live manager": {"XDG_RUNTIME_DIR": filepath.Dir(filepath.Dir(silentSocket(t, "systemd/private")))},
 	} {
-		l := launch.New(launch.Options{Getenv: func(name string) string { return env[name] }, Umask: 0o022})
+		l := launch.Hurry(launch.New(launch.Options{Getenv: func(name string) string { return env[name] }, Umask: 0o022}))
 		if err := l.Run(t.Context(), launch.Command{Argv: []string{"/bin/true"}, Timeout: time.Minute}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

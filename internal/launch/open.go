@@ -10,13 +10,8 @@ import (
 	"time"
 )
 
-// How long the parts of Open may take.
-const (
-	openTime = 20 * time.Second // all of it
-	// openEarly is the time in which a program that opens pages fails, if it
-	// does. Later on it is the browser.
-	openEarly = 3 * time.Second
-)
+// openTime is how long all of Open may take.
+const openTime = 20 * time.Second
 
 // maxURL bounds a page's address, in bytes; browsers and command lines have
 // limits of their own.
@@ -62,4 +57,28 @@ func checkPage(page string) (string, error) {
 		return "", errors.New("the URL has characters that none may have")
 	}
 	return text, nil
+}
+
+// openChild starts a program that opens a page. It outlives the agent, since
+// it may turn into the browser.
+func (l *Launcher) openChild(ctx context.Context, argv ...string) error {
+	cmd := l.prepare(argv)
+	done, err := startAlone(ctx, cmd)
+	if err != nil {
+		return notStarted(ctx, argv[0], err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- cmd.Wait()
+		done()
+	}()
+	select {
+	case err := <-ended:
+		if err != nil {
+			return childError(argv[0], err, "")
+		}
+	case <-time.After(l.limits.early):
+	case <-ctx.Done(): // it was started, and may still become the browser
+	}
+	return nil
 }

@@ -25,7 +25,7 @@ func (l *Launcher) open(ctx context.Context, page string) error {
 	if err != nil {
 		return err
 	}
-	if m := findManager(l.getenv); m != nil {
+	if m := l.findManager(); m != nil {
 		err = m.open(ctx, program, page)
 	} else {
 		err = l.openChild(ctx, program, page)
@@ -56,7 +56,7 @@ func (m *manager) open(ctx context.Context, argv ...string) error {
 	u := newUnit()
 	signals := make(chan *dbus.Signal, 16)
 	conn.Signal(signals)
-	err = startTransient(ctx, conn, &u, []property{
+	job, err := m.startTransient(ctx, conn, u, []property{
 		set("Description", "page opened by csp-agent"),
 		set("Type", "simple"),
 		execStart(argv),
@@ -68,9 +68,9 @@ func (m *manager) open(ctx context.Context, argv ...string) error {
 	if err != nil {
 		return fail(err)
 	}
-	early, cancel := context.WithTimeout(ctx, openEarly)
+	early, cancel := context.WithTimeout(ctx, m.limits.early)
 	defer cancel()
-	e, err := awaitUnit(early, signals, u, func(e ending) bool { return e.result != "" && e.result != "success" })
+	e, err := awaitUnit(early, signals, u, job, func(e ending) bool { return e.result != "" && e.result != "success" })
 	if err != nil && early.Err() == nil {
 		return fail(err)
 	}
@@ -88,15 +88,11 @@ const (
 	portalPath  = "/org/freedesktop/portal/desktop"
 	portalOpen  = "org.freedesktop.portal.OpenURI.OpenURI"
 	portalIface = "org.freedesktop.portal.Request"
-	// portalStart bounds the call, which may start the portal; portalAnswer the
-	// wait for what became of it. A dialog that is open by then is the person's.
-	portalStart  = 6 * time.Second
-	portalAnswer = 3 * time.Second
 )
 
 // openPortal has the desktop's portal open a page.
 func (l *Launcher) openPortal(ctx context.Context, page string) error {
-	ctx, cancel := context.WithTimeout(ctx, portalStart)
+	ctx, cancel := context.WithTimeout(ctx, l.limits.portalStart)
 	defer cancel()
 	conn, _, err := sessionbus.Dial(ctx, sessionbus.Addresses(l.getenv, os.Getuid()), dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()))
 	if err != nil {
@@ -114,7 +110,7 @@ func (l *Launcher) openPortal(ctx context.Context, page string) error {
 	if err != nil {
 		return err
 	}
-	limit := time.After(portalAnswer)
+	limit := time.After(l.limits.portalAnswer)
 	for {
 		select {
 		case <-limit:

@@ -2,23 +2,15 @@ package launch
 
 import (
 	"context"
-	"fmt"
+	"path/filepath"
 
 	"golang.org/x/sys/windows"
 )
 
-// open leaves it to the shell (ShellExecuteW), which finds the browser.
-func (l *Launcher) open(_ context.Context, page string) error {
-	verb, err := windows.UTF16PtrFromString("open")
+func (l *Launcher) open(ctx context.Context, page string) error {
+	dir, err := windows.GetSystemDirectory()
 	if err != nil {
 		return err
 	}
-	file, err := windows.UTF16PtrFromString(page)
-	if err != nil {
-		return err
-	}
-	if err := windows.ShellExecute(0, verb, file, nil, nil, windows.SW_SHOWNORMAL); err != nil {
-		return fmt.Errorf("ShellExecute: %w", err)
-	}
-	return nil
+	return l.openChild(ctx, filepath.Join(dir, "rundll32.exe"), "url.dll,FileProtocolHandler", page)
 }

@@ -22,9 +22,8 @@ const (
 	managerIface   = "org.freedesktop.systemd1.Manager"
 	serviceIface   = "org.freedesktop.systemd1.Service"
 	changedMember  = "org.freedesktop.DBus.Properties.PropertiesChanged"
-	managerTime    = 5 * time.Second // for an answer of the manager's
-	execFailed     = 203             // EXIT_EXEC in systemd.exec(5)
-	firstOwnStatus = 200             // from here on statuses may be systemd's own, of the same list
+	execFailed     = 203 // EXIT_EXEC in systemd.exec(5)
+	firstOwnStatus = 200 // from here on statuses may be systemd's own, of the same list
 )
 
 // property is one of the settings of a unit.
@@ -54,7 +53,6 @@ func execStart(argv []string) property {
 type unit struct {
 	name string
 	path dbus.ObjectPath
-	job  dbus.ObjectPath // that starts it
 }
 
 // newUnit makes up a name.
@@ -75,7 +73,7 @@ func (m *manager) run(outer context.Context, c Command) error {
 		return &Error{Reason: NotStarted, Program: c.Argv[0], Err: err}
 	}
 	// The manager ends it at its time limit; this one is for the manager.
-	ctx, cancel := context.WithTimeout(outer, c.Timeout+killDelay+2*managerTime)
+	ctx, cancel := context.WithTimeout(outer, c.Timeout+m.limits.kill+2*m.limits.manager)
 	defer cancel()
 	call, err := m.dial(ctx)
 	if err != nil {
@@ -89,7 +87,7 @@ func (m *manager) run(outer context.Context, c Command) error {
 	u := newUnit()
 	signals := make(chan *dbus.Signal, 16)
 	call.Signal(signals)
-	err = startTransient(ctx, call, &u, []property{
+	job, err := m.startTransient(ctx, call, u, []property{
 		set("Description", "hook of csp-agent: "+c.Argv[0]),
 		set("Type", "oneshot"), // "started" is when it has ended
 		execStart(c.Argv),
@@ -99,7 +97,7 @@ func (m *manager) run(outer context.Context, c Command) error {
 		set("StandardOutput", "null"),
 		set("StandardErrorFileDescriptor", dbus.UnixFD(out.w.Fd())),
 		set("TimeoutStartUSec", uint64(c.Timeout.Microseconds())),
-		set("TimeoutStopUSec", uint64(killDelay.Microseconds())),
+		set("TimeoutStopUSec", uint64(m.limits.kill.Microseconds())),
 		set("KillMode", "control-group"),
 		set("CollectMode", "inactive-or-failed"),
 	})
@@ -108,11 +106,11 @@ func (m *manager) run(outer context.Context, c Command) error {
 		return fail(err)
 	}
 	out.started()
-	end, err := awaitUnit(ctx, signals, u, ending.over)
+	end, err := awaitUnit(ctx, signals, u, job, ending.over)
 	if err != nil {
 		m.stop(u)
 	}
-	out.drained(time.After(killDelay))
+	out.drained(time.After(m.limits.kill))
 	text := out.close()
 	if err != nil {
 		return fail(err)
@@ -120,17 +118,17 @@ func (m *manager) run(outer context.Context, c Command) error {
 	return end.error(c.Argv[0], text)
 }
 
-// startTransient has a unit started.
-func startTransient(ctx context.Context, conn *dbus.Conn, u *unit, settings []property) error {
-	ctx, cancel := context.WithTimeout(ctx, managerTime)
+// startTransient has a unit started, and returns the job that does it.
+func (m *manager) startTransient(ctx context.Context, conn *dbus.Conn, u unit, settings []property) (job dbus.ObjectPath, err error) {
+	ctx, cancel := context.WithTimeout(ctx, m.limits.manager)
 	defer cancel()
 	type aux struct {
 		Name     string
 		Settings []property
 	}
-	err := conn.Object(managerName, managerPath).
-		CallWithContext(ctx, managerIface+".StartTransientUnit", 0, u.name, "fail", settings, []aux{}).Store(&u.job)
-	return said(ctx, err)
+	err = conn.Object(managerName, managerPath).
+		CallWithContext(ctx, managerIface+".StartTransientUnit", 0, u.name, "fail", settings, []aux{}).Store(&job)
+	return job, said(ctx, err)
 }
 
 // said puts the failure of a call to the manager into words.
@@ -147,7 +145,7 @@ func said(ctx context.Context, err error) error {
 // stop ends a unit that nobody waits for any longer, over a connection of its
 // own: the other one may have ended.
 func (m *manager) stop(u unit) {
-	ctx, cancel := context.WithTimeout(context.Background(), killDelay)
+	ctx, cancel := context.WithTimeout(context.Background(), m.limits.kill)
 	defer cancel()
 	if conn, err := m.dial(ctx); err == nil {
 		_ = conn.Object(managerName, managerPath).CallWithContext(ctx, managerIface+".StopUnit", 0, u.name, "replace").Err
@@ -171,8 +169,9 @@ func (e ending) over() bool {
 
 // awaitUnit waits until over says so, or the unit is unloaded. On the
 // manager's private socket all signals come unasked, and a unit's last
-// properties before that.
-func awaitUnit(ctx context.Context, signals <-chan *dbus.Signal, u unit, over func(ending) bool) (ending, error) {
+// properties before that. Other jobs of the unit than the one that started it,
+// as somebody's stop, say nothing of the program.
+func awaitUnit(ctx context.Context, signals <-chan *dbus.Signal, u unit, job dbus.ObjectPath, over func(ending) bool) (ending, error) {
 	var e ending
 	for !over(e) {
 		select {
@@ -184,7 +183,7 @@ func awaitUnit(ctx context.Context, signals <-chan *dbus.Signal, u unit, over fu
 				return e, errors.New("the user's service manager has ended the connection")
 			case s.Name == changedMember && s.Path == u.path:
 				e.update(s.Body)
-			case s.Name == managerIface+".JobRemoved" && len(s.Body) == 4 && s.Body[1] == u.job: // not the one of who stops it
+			case s.Name == managerIface+".JobRemoved" && len(s.Body) == 4 && s.Body[1] == job:
 				e.job, _ = s.Body[3].(string)
 			case s.Name == managerIface+".UnitRemoved" && len(s.Body) == 2 && s.Body[0] == u.name:
 				return e, nil

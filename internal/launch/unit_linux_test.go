@@ -162,6 +162,28 @@ func TestUnitEndsStubbornPrograms(t *testing.T) {
 	}
 }
 
+// A program whose unit somebody stops was stopped, however well it ends.
+func TestUnitStoppedBySomebody(t *testing.T) {
+	m := boot(t, "gus")
+	m.Exec(t, "mkfifo", "runs")
+	done := make(chan string, 1)
+	go func() {
+		out, _ := m.Command(t.Context(), "systemd-run", "--user", "--pipe", "--wait", "--quiet", "--unit=agent", m.program, "play", "agent", "60s",
+			"/bin/sh", "-c", "trap 'exit 0' TERM; echo runs >$$HOME/runs; while :; do sleep 0.1; done").CombinedOutput()
+		done <- string(out)
+	}()
+	m.Exec(t, "timeout", "30", "cat", "runs")
+	m.Exec(t, "systemctl", "--user", "stop", "csp-agent-*")
+	select {
+	case got := <-done:
+		if !strings.HasPrefix(got, "stopped, ") || !strings.Contains(got, "somebody stopped its unit") {
+			t.Errorf("got %s", got)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it does not end")
+	}
+}
+
 // The agent's end is that of a hook that runs as its own unit.
 func TestUnitEndsWithTheAgent(t *testing.T) {
 	m := boot(t, "fay")

@@ -4,6 +4,7 @@ package notify_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -20,7 +21,7 @@ import (
 const page = "https://console.example/csp/gateway/portal/#/user/tokens"
 
 func warning(profile string, left time.Duration) ipc.Event {
-	return ipc.Event{Type: ipc.EventWarning, Profile: profile, TokenName: "ci <build> & deploy",
+	return ipc.Event{Type: ipc.EventWarning, Profile: profile, Summary: fmt.Sprintf("API token of %s expires in %d days", profile, left/day), TokenName: "ci <build> & deploy",
 		ExpiresAt: time.Now().Add(left), RenewURL: page, RenewWith: "cspctl login " + profile}
 }
 

@@ -57,7 +57,7 @@ const (
 	// is there.
 	stepNoticed, settleTime = time.Hour, 10 * time.Minute
 	// channelTime bounds one call of a channel, which has bounds of its own: the
-	// longest is a hook that runs for ten minutes behind another one.
+	// longest is a hook that may run for ten minutes, behind another one.
 	channelTime = 25 * time.Minute
 )
 
