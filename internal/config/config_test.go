@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -127,5 +128,22 @@ command = ["/usr/local/bin/page", "ops"]
 	}
 	if s.Hook.Timeout.Duration != 30*time.Second || len(s.Hook.Events) != 2 {
 		t.Errorf("%+v", s.Hook)
+	}
+}
+
+// The settings that the README shows are settings.
+func TestSettingsOfTheREADME(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the paths are of other systems")
+	}
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(b), "```toml\n")
+	block, _, _ = strings.Cut(block, "```")
+	s, err := config.Load(write(t, block))
+	if err != nil || len(s.Hook.Command) != 2 || s.Desktop("ci") || strings.Join(s.Stages("ci").Names(), " ") != "60d 30d expired" {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
