@@ -65,7 +65,7 @@ func TestWatchInATerminal(t *testing.T) {
 			}
 
 			x.resize(60, 30) // narrower than the table: profiles below each other, or names cut
-			s := x.until("a smaller picture", func(s string) bool { 
+			s := x.until("a smaller picture", func(s string) bool {
 				// Not the end of the larger one, as the terminal cuts it.
 				return strings.Count(s, "\n") == 29 && strings.Contains(s, "q ends") && strings.Contains(s, "prod *")
 			})
