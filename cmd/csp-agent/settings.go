@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cspctl/cspctl/internal/agent"
 	"github.com/cspctl/cspctl/internal/agent/expiry"
@@ -18,19 +19,28 @@ import (
 // settings are the settings in force and what is made from them. A file that
 // can't be used changes nothing; if there never was one that could be, the
 // agent answers with the reason.
+//
+// Whoever asks reads what is in force: a file that can't be read for long, in
+// a home that hangs, keeps no token back.
 type settings struct {
 	path  string
 	log   *slog.Logger
 	level *slog.LevelVar
 
-	mu   sync.Mutex // guards the rest
-	now  config.Settings
-	bad  error // of the last reading
-	ever bool  // a reading succeeded
+	force  atomic.Pointer[force]
+	reader sync.Mutex // one reading of the file at a time
 
 	// upstream makes the calls of all providers, with the proxy and the CAs of
 	// the settings in force.
 	upstream *upstream.Client
+}
+
+// force is what the readings of the file came to. It is never changed, only
+// replaced.
+type force struct {
+	config.Settings
+	ever bool  // a reading succeeded
+	bad  error // of the last reading
 }
 
 func loadSettings(path string, log *slog.Logger, level *slog.LevelVar) *settings {
@@ -43,33 +53,41 @@ func userAgent() string { return "cspctl/" + ipc.Version }
 
 // reload reads the file and puts it in force.
 func (s *settings) reload() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.reader.Lock()
+	defer s.reader.Unlock()
 	s.read()
 }
 
-// read is reload for a caller who holds mu.
+// read is reload for a caller who holds reader.
 func (s *settings) read() {
+	was := s.now()
 	now, err := config.Load(s.path)
 	if err != nil {
-		if s.bad == nil || s.bad.Error() != err.Error() {
-			s.log.Error("the settings can't be used", "err", err, "kept", s.ever)
+		if was.bad == nil || was.bad.Error() != err.Error() {
+			s.log.Error("the settings can't be used", "err", err, "kept", was.ever)
 		}
-		s.bad = err
+		s.force.Store(&force{was.Settings, was.ever, err})
 		return
 	}
-	s.now, s.ever, s.bad = now, true, nil
 	s.level.Set(now.Level())
 	s.upstream.Set(upstream.Options{UserAgent: userAgent(), Proxy: now.Proxy(), ExtraCA: now.CA(), Log: s.log})
+	s.force.Store(&force{now, true, nil})
 	s.log.Info("settings read", "path", s.path)
 }
 
+// now is what is in force.
+func (s *settings) now() *force {
+	if f := s.force.Load(); f != nil {
+		return f
+	}
+	return &force{}
+}
+
 func (s *settings) status() ipc.ConfigStatus {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := ipc.ConfigStatus{Path: s.path, Kept: s.ever && s.bad != nil}
-	if s.bad != nil {
-		c.Error = s.bad.Error()
+	now := s.now()
+	c := ipc.ConfigStatus{Path: s.path, Kept: now.ever && now.bad != nil}
+	if now.bad != nil {
+		c.Error = now.bad.Error()
 	}
 	return c
 }
@@ -78,60 +96,42 @@ func (s *settings) status() ipc.ConfigStatus {
 // settings that could be used. It looks again, so that who corrects the file
 // need not tell the agent.
 func (s *settings) unusable() *ipc.Error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.ever {
-		s.read()
-	}
-	if s.ever {
+	if s.now().ever {
 		return nil
 	}
-	return &ipc.Error{Code: ipc.CodeConfigInvalid, Message: s.bad.Error(), Hint: "correct that line and try again"}
+	s.reader.Lock()
+	defer s.reader.Unlock()
+	if !s.now().ever {
+		s.read()
+	}
+	if s.now().ever {
+		return nil
+	}
+	return &ipc.Error{Code: ipc.CodeConfigInvalid, Message: s.now().bad.Error(), Hint: "correct that line and try again"}
 }
 
-func (s *settings) store() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.now.Store
-}
+func (s *settings) store() string { return s.now().Store }
 
-func (s *settings) allowRoot() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.now.AllowRoot
-}
+func (s *settings) allowRoot() bool { return s.now().AllowRoot }
 
 // stages are the stages of warning for a profile.
-func (s *settings) stages(profile string) expiry.Stages {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.now.Stages(profile)
-}
+func (s *settings) stages(profile string) expiry.Stages { return s.now().Stages(profile) }
 
 // desktop reports whether notifications about a profile are wanted there.
-func (s *settings) desktop(profile string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.now.Desktop(profile)
-}
+func (s *settings) desktop(profile string) bool { return s.now().Desktop(profile) }
 
 // hook is the command that is told of events.
 func (s *settings) hook() hook.Settings {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	h := hook.Settings{Command: s.now.Hook.Command, Timeout: s.now.Hook.Timeout.Duration}
-	for _, e := range s.now.Hook.Events {
+	set := s.now().Hook
+	h := hook.Settings{Command: set.Command, Timeout: set.Timeout.Duration}
+	for _, e := range set.Events {
 		h.Events = append(h.Events, e.Name)
 	}
 	return h
 }
 
 // sockets are those for others than the owner.
-func (s *settings) sockets() []config.Socket {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.now.Sockets
-}
+func (s *settings) sockets() []config.Socket { return s.now().Sockets }
 
 // providers is every way to turn a stored secret into an access token.
 func (s *settings) providers() map[string]agent.Provider {

@@ -153,8 +153,11 @@ func TestT28SlowReaderOfEvents(t *testing.T) {
 		}
 		// One who is gone for good is dropped when its time is over.
 		e.Publish(ipc.Event{Type: "exchange"})
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) // of the bubble
 		synctest.Wait()
+		if line, err := slow.ReadString('\n'); err == nil {
+			t.Errorf("after a minute it still got %q", line)
+		}
 	})
 }
 
