@@ -38,11 +38,7 @@ func TestP8FullDiskAndReadOnlyHome(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w, err := newWorld(t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(w.close)
+			w := worldFor(t)
 			home := filepath.Join(w.dir, "home")
 			if err := syscall.Mount("tmpfs", home, "tmpfs", 0, "size=256k"); err != nil {
 				t.Skipf("needs the right to mount a tmpfs: %v", err)

@@ -21,11 +21,7 @@ func (w *world) limited(ulimit, script string) *exec.Cmd {
 // agent's.
 func TestP8LimitsOfTheFirstCaller(t *testing.T) {
 	t.Parallel()
-	w, err := newWorld(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.close)
+	w := worldFor(t)
 	if err := w.startSim([]string{"prod"}, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -40,11 +36,7 @@ func TestP8LimitsOfTheFirstCaller(t *testing.T) {
 
 func TestLimitsTooLowToServe(t *testing.T) {
 	t.Parallel()
-	w, err := newWorld(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.close)
+	w := worldFor(t)
 	for ulimit, want := range map[string]string{"ulimit -f 0": "the size of a file", "ulimit -n 100": "open files"} {
 		out, err := w.limited(ulimit, "exec csp-agent run").CombinedOutput()
 		if err == nil || !strings.HasPrefix(string(out), "csp-agent: error: the limit for "+want) || !strings.Contains(string(out), "raise it ("+ulimit[:len("ulimit -f")]) {

@@ -22,17 +22,7 @@ import (
 // whose first exchange has not been made.
 func newTestWorld(t *testing.T, simFlags ...string) *world {
 	t.Helper()
-	w, err := newWorld(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.close)
-	if err := w.startSim([]string{"prod"}, simFlags); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.startAgent(w.env); err != nil {
-		t.Fatal(err)
-	}
+	w := served(t, []string{"prod"}, simFlags)
 	if out, err := w.login("prod", "prod.token", "--store", "memory", "--no-verify"); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -42,17 +42,7 @@ func pages(t *testing.T) (w *world, agent, file string) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("needs curl (Debian package curl)")
 	}
-	w, err := newWorld(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.close)
-	if err := w.startSim([]string{"prod"}, nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.startAgent(w.env); err != nil {
-		t.Fatal(err)
-	}
+	w = served(t, []string{"prod"}, nil)
 	w.mustLogin(t)
 	get := exec.CommandContext(t.Context(), "sh", "-c", `curl -fsS --max-time 20 --unix-socket "$(cspctl socket)" http://agent/v1/token >/dev/null &&
 		curl -sS --max-time 20 --unix-socket "$(cspctl socket)" -o /dev/null -H "Host: browser.example" http://agent/metrics &&

@@ -13,11 +13,7 @@ import (
 // Without a home the agent says so, rather than to write below /.
 func TestNoHome(t *testing.T) {
 	t.Parallel()
-	w, err := newWorld(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.close)
+	w := worldFor(t)
 	agent := func(env ...string) *exec.Cmd {
 		c := exec.Command(filepath.Join(bin, "csp-agent"), "run")
 		c.Env, c.Dir, c.WaitDelay = append(w.env, env...), w.dir, time.Second

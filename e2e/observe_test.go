@@ -29,11 +29,7 @@ func newObservers(t *testing.T) *observers {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to be two users")
 	}
-	w, err := newWorld(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.close)
+	w := worldFor(t)
 	open, err := os.MkdirTemp("", "o")
 	if err != nil {
 		t.Fatal(err)

@@ -78,11 +78,7 @@ func commandsOf(doc string) string {
 // It returns what a person would enter, by profile.
 func newOffice(t *testing.T) (*world, map[string]string) {
 	t.Helper()
-	w, err := newWorld(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.close)
+	w := worldFor(t)
 	s := sim.New(sim.Options{})
 	secrets := accounts(t, s)
 	if err := os.WriteFile(w.dir+"/lab.token", []byte(secrets["lab"]+"\n"), 0o600); err != nil {

@@ -46,11 +46,7 @@ type rotation struct {
 
 func newRotation(t *testing.T, env []string) *rotation {
 	t.Helper()
-	w, err := newWorld(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.close)
+	w := worldFor(t)
 	w.env = append(w.env, env...)
 	s := sim.New(sim.Options{})
 	if _, err := s.AddVCDToken(sim.VCDToken{Name: "sa", Rotation: sim.RotationAlways}); err != nil {

@@ -25,17 +25,7 @@ func TestP8SocketRemoved(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w, err := newWorld(t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(w.close)
-			if err := w.startSim([]string{"prod"}, nil); err != nil {
-				t.Fatal(err)
-			}
-			if err := w.startAgent(w.env); err != nil {
-				t.Fatal(err)
-			}
+			w := served(t, []string{"prod"}, nil)
 			w.mustLogin(t)
 			out, err := w.cspctl("socket").Output()
 			if err != nil {

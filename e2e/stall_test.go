@@ -55,11 +55,7 @@ func (w *world) pipeAgent(t *testing.T, full bool) (reader *os.File) {
 // bareWorld is a world with a simulator and no agent yet.
 func bareWorld(t *testing.T) *world {
 	t.Helper()
-	w, err := newWorld(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.close)
+	w := worldFor(t)
 	w.env = append(w.env, "CSPCTL_AUTOSTART=0")
 	if err := w.startSim([]string{"prod"}, nil); err != nil {
 		t.Fatal(err)

@@ -21,17 +21,7 @@ import (
 // server can't serve.
 func watchedWorld(t *testing.T) *world {
 	t.Helper()
-	w, err := newWorld(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.close)
-	if err := w.startSim([]string{"prod", "lab", "soon"}, []string{"-expires-in", "soon=20h"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.startAgent(w.env); err != nil {
-		t.Fatal(err)
-	}
+	w := served(t, []string{"prod", "lab", "soon"}, []string{"-expires-in", "soon=20h"})
 	for _, name := range []string{"prod", "lab", "soon"} {
 		if out, err := w.cspctl("login", name, "--server", w.url, "--token-file", filepath.Join(w.dir, name+".token"), "--store", "memory").CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)

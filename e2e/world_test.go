@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -57,6 +58,30 @@ func newWorld(dir string) (*world, error) {
 		"HTTP_PROXY=", "HTTPS_PROXY=", "http_proxy=", "https_proxy=", "GORACE=halt_on_error=1", "TERM=dumb",
 	}
 	return w, nil
+}
+
+// worldFor is newWorld for a test, at whose end it is closed.
+func worldFor(t testing.TB) *world {
+	t.Helper()
+	w, err := newWorld(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.close)
+	return w
+}
+
+// served is worldFor with a simulator, as startSim makes it, and an agent.
+func served(t testing.TB, accounts, flags []string) *world {
+	t.Helper()
+	w := worldFor(t)
+	if err := w.startSim(accounts, flags); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.startAgent(w.env); err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
 
 func (w *world) close() {

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// stub is a program that writes down what it was started with, and then does
+// recorder is a program that writes down what it was started with, and then does
 // as told.
-func stub(t *testing.T, dir, name, then string) (record string) {
+func recorder(t *testing.T, dir, name, then string) (record string) {
 	t.Helper()
 	record = filepath.Join(dir, name+".record")
 	script := `#!/bin/sh
@@ -34,12 +34,12 @@ mv RECORD.new RECORD
 
 func TestOpenStartsTheBrowser(t *testing.T) {
 	for name, c := range map[string]struct {
-		stubs map[string]string // name: what it does
-		env   map[string]string
-		used  string // "": none
-		args  string
-		code  int
-		want  string
+		programs map[string]string // name: what it does
+		env      map[string]string
+		used     string // "": none
+		args     string
+		code     int
+		want     string
 	}{
 		"xdg-open":          {map[string]string{"xdg-open": ""}, map[string]string{"DISPLAY": ":0"}, "xdg-open", "arg " + aPage + "\n", 0, "cspctl: opening " + aPage},
 		"wayland":           {map[string]string{"xdg-open": ""}, map[string]string{"WAYLAND_DISPLAY": "wayland-0"}, "xdg-open", "arg " + aPage + "\n", 0, "opening"},
@@ -54,8 +54,8 @@ func TestOpenStartsTheBrowser(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			records := map[string]string{}
-			for s, then := range c.stubs {
-				records[s] = stub(t, dir, s, then)
+			for s, then := range c.programs {
+				records[s] = recorder(t, dir, s, then)
 			}
 			env := map[string]string{"PATH": "relative:" + dir}
 			for k, v := range c.env {
@@ -87,7 +87,7 @@ func TestOpenStartsTheBrowser(t *testing.T) {
 func TestOpenDoesNotWaitForTheBrowser(t *testing.T) {
 	dir := t.TempDir()
 	pid := filepath.Join(dir, "pid")
-	record := stub(t, dir, "xdg-open", "echo $$ >"+pid+"; exec sleep 60")
+	record := recorder(t, dir, "xdg-open", "echo $$ >"+pid+"; exec sleep 60")
 	cmd, errs := process(t, openable(t, aPage), "cspctl", "open")
 	cmd.Env = append(cmd.Env, "DISPLAY=:0", "PATH="+dir+":"+os.Getenv("PATH"))
 	begin := time.Now()
