@@ -45,7 +45,7 @@ func TestOpenTakesPagesOnly(t *testing.T) {
 		"https://example.com/ä":                  false,
 		"https://e/" + strings.Repeat("a", 2100): false,
 	} {
-		if got := isWebPage(url); got != want {
+		if got := ipc.IsPage(url); got != want {
 			t.Errorf("%q: %v", url, got)
 		}
 	}

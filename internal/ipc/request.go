@@ -75,5 +75,8 @@ func isPrintableASCII(s string) bool {
 	return true
 }
 
+// IsPage reports whether a URL may be handed to a browser; see provider.IsPage.
+func IsPage(url string) bool { return provider.IsPage(url) }
+
 // QueryEscape escapes s for use in a query, as RFC 3986 has it.
 func QueryEscape(s string) string { return provider.Escape(s) }

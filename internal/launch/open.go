@@ -4,18 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
-	"net/url"
-	"strings"
 	"time"
+
+	"github.com/cspctl/cspctl/internal/provider"
 )
 
 // openTime is how long all of Open may take.
 const openTime = 20 * time.Second
-
-// maxURL bounds a page's address, in bytes; browsers and command lines have
-// limits of their own.
-const maxURL = 2000
 
 // ErrDismissed is wrapped by the error of Open where the person was asked
 // which program to take, and did not want any.
@@ -25,9 +20,8 @@ var ErrDismissed = errors.New("the dialog was dismissed")
 // loopback host. It returns once the desktop has taken it, or when ctx or 20
 // seconds are over; its error says what else can be done.
 func (l *Launcher) Open(ctx context.Context, page string) error {
-	page, err := checkPage(page)
-	if err != nil {
-		return err
+	if !provider.IsPage(page) {
+		return errors.New("this is no page to open: it must be https, or http on this machine")
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
@@ -35,28 +29,6 @@ func (l *Launcher) Open(ctx context.Context, page string) error {
 		return fmt.Errorf("no browser could be opened (%w): open it yourself: %s", err, page)
 	}
 	return nil
-}
-
-// checkPage returns the URL in a form that no program takes for anything else.
-func checkPage(page string) (string, error) {
-	u, err := url.Parse(page)
-	if err != nil || len(page) > maxURL {
-		return "", errors.New("this is no URL of a page")
-	}
-	host := u.Hostname()
-	ip, _ := netip.ParseAddr(host)
-	switch {
-	case u.Opaque != "" || host == "" || u.User != nil:
-		return "", errors.New("this is no URL of a page")
-	case u.Scheme == "https", u.Scheme == "http" && (host == "localhost" || ip.IsLoopback()):
-	default:
-		return "", fmt.Errorf("only https pages are opened, not %q", u.Scheme)
-	}
-	text := u.String()
-	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"'`<>\\^{|}", r) }) {
-		return "", errors.New("the URL has characters that none may have")
-	}
-	return text, nil
 }
 
 // openChild starts a program that opens a page. It outlives the agent, since
