@@ -239,7 +239,9 @@ func TestLoginAsksBeforeAnotherOrg(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for answer, want := range map[string]string{"n": "nothing was changed", "y": "replaced the API token of profile prod, now of soon@example.com"} {
+	for _, q := range []struct{ answer, want string }{ // in this order: after a yes there is nothing to ask
+		{"n", "nothing was changed"}, {"y", "replaced the API token of profile prod, now of soon@example.com"},
+	} {
 		c := w.cspctl("login", "prod")
 		screen, err := pty.Start(c)
 		if err != nil {
@@ -261,8 +263,8 @@ func TestLoginAsksBeforeAnotherOrg(t *testing.T) {
 		waitFor("API token for profile prod: ")
 		_, _ = io.WriteString(screen, strings.TrimSpace(string(secret))+"\r")
 		waitFor("replace? [y/N] ")
-		_, _ = io.WriteString(screen, answer+"\r")
-		waitFor(want)
+		_, _ = io.WriteString(screen, q.answer+"\r")
+		waitFor(q.want)
 		_ = c.Wait()
 		_ = screen.Close()
 		if leak([]byte(shown), filepath.Join(w.dir, "soon.token")) != "" {

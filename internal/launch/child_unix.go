@@ -32,7 +32,7 @@ func (l *Launcher) prepare(argv []string) *exec.Cmd {
 	cmd := exec.Command(exe, append([]string{Verb, strconv.FormatInt(int64(l.umask), 8)}, argv...)...) //nolint:noctx // its whole group is ended
 	cmd.Args[0] = "csp-agent"
 	cmd.Dir = "/"
-	cmd.Env = environment(os.Environ())
+	cmd.Env = Environment(os.Environ())
 	return cmd
 }
 

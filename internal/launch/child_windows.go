@@ -16,7 +16,7 @@ import (
 func (l *Launcher) prepare(argv []string) *exec.Cmd {
 	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx // its whole job is ended
 	cmd.Dir = filepath.VolumeName(argv[0]) + `\`
-	cmd.Env = environment(os.Environ())
+	cmd.Env = Environment(os.Environ())
 	return cmd
 }
 

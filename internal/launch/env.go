@@ -19,8 +19,9 @@ var inherited = map[string]bool{
 	"USERDOMAIN": true, "APPDATA": true, "LOCALAPPDATA": true, "PROGRAMDATA": true, "PROGRAMFILES": true, "TEMP": true, "TMP": true,
 }
 
-// environment returns the entries of a program's environment.
-func environment(agent []string) []string {
+// Environment returns what of the agent's environment a program for people
+// gets. The rest may hold secrets, such as the password of a proxy.
+func Environment(agent []string) []string {
 	var env []string
 	path := false
 	for _, entry := range agent {

@@ -4,7 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"unicode"
+
+	"github.com/cspctl/cspctl/internal/term"
 )
 
 // Reason is why a program did not do what it was run for.
@@ -76,21 +77,13 @@ func stopped(program string, outer context.Context, stderr string) *Error {
 	return &Error{Reason: TimedOut, Program: program, Stderr: stderr}
 }
 
-// clean makes text of any program fit for a log: what is not printable
-// becomes a question mark, but for line breaks; empty lines are dropped.
+// clean makes text of any program fit for a log: each line of it as for a
+// terminal, without those that are empty.
 func clean(s string) string {
+	blanks := strings.NewReplacer("\t", " ", "\r", " ")
 	var lines []string
 	for line := range strings.Lines(s) {
-		line = strings.TrimSpace(strings.Map(func(r rune) rune {
-			switch {
-			case r == '\n' || r == '\r' || r == '\t':
-				return ' '
-			case !unicode.IsPrint(r) || r == unicode.ReplacementChar:
-				return '?'
-			}
-			return r
-		}, line))
-		if line != "" {
+		if line = term.Clean(strings.TrimSpace(blanks.Replace(line))); line != "" {
 			lines = append(lines, line)
 		}
 	}

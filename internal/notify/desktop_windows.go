@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -84,7 +83,7 @@ func powershell(ctx context.Context, script string, env ...string) error {
 	}
 	program := filepath.Join(dir, "WindowsPowerShell", "v1.0", "powershell.exe")
 	return run(ctx, func(cmd *exec.Cmd) {
-		cmd.Env = append(os.Environ(), env...)
+		cmd.Env = append(cmd.Env, env...)
 		cmd.SysProcAttr = &syscall.SysProcAttr{HideWindow: true, CreationFlags: windows.CREATE_NO_WINDOW}
 	}, program, "-NoProfile", "-NonInteractive", "-Command", script)
 }

@@ -7,11 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
 
 	"github.com/cspctl/cspctl/internal/agent/expiry"
+	"github.com/cspctl/cspctl/internal/launch"
 )
 
 // patience with a program of the system: PowerShell takes seconds to start.
@@ -26,6 +28,7 @@ func run(ctx context.Context, prepare func(*exec.Cmd), program string, args ...s
 	cmd.WaitDelay = time.Second // a child of its own may hold stderr open
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
+	cmd.Env = launch.Environment(os.Environ())
 	prepare(cmd)
 	err := cmd.Run()
 	switch {
