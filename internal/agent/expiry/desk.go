@@ -47,10 +47,9 @@ func (d *desk) look(ctx context.Context) time.Duration {
 	}
 	d.clear(ctx, list)
 	for _, s := range list {
-		if ctx.Err() != nil {
-			break
+		if ctx.Err() != nil || errors.Is(d.serve(ctx, s), ErrNobody) {
+			break // who is not there for one is there for none
 		}
-		d.serve(ctx, s)
 	}
 	wall, _ = d.Now() // the channel may have taken its time
 	in := tick
@@ -97,8 +96,9 @@ func (d *desk) recall(s Subject) *memo {
 	return f
 }
 
-// serve tells the channel what is due for one secret.
-func (d *desk) serve(ctx context.Context, s Subject) {
+// serve tells the channel what is due for one secret, and returns what the
+// channel says.
+func (d *desk) serve(ctx context.Context, s Subject) (err error) {
 	wall, boot := d.Now() // the one before may have taken its time
 	stage := s.Stage(d.Stages(s.Profile), wall)
 	if !d.Wanted(d.channel.Name(), s.Profile) {
@@ -116,12 +116,12 @@ func (d *desk) serve(ctx context.Context, s Subject) {
 
 	due := told.due(s, stage, wall)
 	if due == announce && wait {
-		return
+		return nil
 	}
 	if due != leave {
 		release, known, ok := d.alone(ctx, s)
 		if !ok {
-			return // another agent is telling; it is looked at again
+			return nil // another agent is telling; it is looked at again
 		}
 		defer release()
 		d.mu.Lock()
@@ -134,10 +134,10 @@ func (d *desk) serve(ctx context.Context, s Subject) {
 	}
 	switch due {
 	case announce:
-		ref, err := d.announce(ctx, s, stage, wall, told.Ref)
-		if err != nil {
+		var ref string
+		if ref, err = d.announce(ctx, s, stage, wall, told.Ref); err != nil {
 			if !d.failed(ctx, f, s, stage, err) {
-				return
+				return err
 			}
 			ref = told.Ref // what it says is still there, and is replaced or taken back some day
 		}
@@ -151,6 +151,7 @@ func (d *desk) serve(ctx context.Context, s Subject) {
 		d.record(f, forgotten)
 	}
 	d.save(f, s)
+	return err
 }
 
 // alone keeps other agents on the same state from using the channel, so that

@@ -290,6 +290,30 @@ func TestT15P7NobodyIsThereYet(t *testing.T) {
 	})
 }
 
+// Where nobody is there, that is asked once at each look, and not for each of
+// many profiles.
+func TestP7NobodyIsThereForAnyProfile(t *testing.T) {
+	inWorld(t, func(w *world, c *channel) {
+		c.set(func(c *channel) { c.fail = expiry.ErrNobody })
+		for i := range 100 {
+			w.login(fmt.Sprint("p", i), 2*day)
+			w.change(fmt.Sprint("p", i), func(s *expiry.Subject) { s.Life = 180 * day })
+		}
+		w.settle()
+		c.set(func(c *channel) { c.tries = 0 })
+		time.Sleep(time.Hour)
+		if n := c.tried(); n < 100 || n > 125 {
+			t.Errorf("asked %d times in an hour", n)
+		}
+		c.set(func(c *channel) { c.fail, c.tries = nil, 0 })
+		w.watch.Rouse()
+		w.settle()
+		if n := c.tried(); n != 100 {
+			t.Errorf("%d of 100 were told", n)
+		}
+	})
+}
+
 // A full disk repeats nothing while the agent lives, and what was told is
 // written when there is room.
 func TestP8FullDiskRepeatsNothing(t *testing.T) {
