@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,7 +26,11 @@ import (
 // ends: the kernel kills the first process of the namespaces that everything of
 // it is in, mounts included.
 type Container struct {
-	leader int // its PID 1, as this machine counts
+	leader int             // its PID 1, as this machine counts
+	nspawn int             // the parent of that
+	notify *net.UnixConn   // hears when it has booted
+	ended  <-chan struct{} // closed once nspawn has ended
+	out    *tail           // what it printed
 }
 
 // bootTime is far more than a boot takes: about a second, where nothing else runs.
@@ -57,14 +62,21 @@ Requires=basic.target
 Wants=dbus.socket systemd-logind.service systemd-user-sessions.service
 After=basic.target dbus.socket systemd-logind.service systemd-user-sessions.service
 END
-exec systemd-nspawn --directory=/mnt/root --quiet --register=no --keep-unit --private-network \
-	--link-journal=no --console=pipe --notify-ready=yes --boot systemd.unit=lean.target
+reboot=133 # the status of systemd-nspawn for it
+status=$reboot
+while [ $status = $reboot ]; do
+	status=0
+	systemd-nspawn --directory=/mnt/root --quiet --register=no --keep-unit --private-network \
+		--link-journal=no --console=pipe --notify-ready=yes --boot systemd.unit=lean.target || status=$?
+done
+exit $status
 `
 
 var (
 	once   sync.Once
 	booted *Container
 	reason string // why none could be booted
+	count  atomic.Int32
 )
 
 // Boot returns the container of this process, which is booted for the first
@@ -84,28 +96,37 @@ func Boot(t testing.TB) *Container {
 	return booted
 }
 
+// BootAnother boots a container for this test alone, which ends with it.
+func BootAnother(t testing.TB) *Container {
+	t.Helper()
+	Boot(t) // or skip
+	c, err := boot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.end)
+	return c
+}
+
 func boot() (*Container, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("needs root")
 	}
+	number := strconv.Itoa(os.Getpid()) + "-" + strconv.Itoa(int(count.Add(1)))
 	for _, n := range needs {
 		if _, err := os.Stat(n.path); err != nil {
 			return nil, errors.New("needs the Debian package " + n.pkg)
 		}
 	}
 	// sd_notify(3) messages of systemd-nspawn, in the abstract namespace.
-	name := "@systemdtest-" + strconv.Itoa(os.Getpid())
+	name := "@systemdtest-" + number
 	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
 	if err != nil {
 		return nil, err
 	}
-	defer notify.Close()
-	if err := notify.SetReadDeadline(time.Now().Add(bootTime)); err != nil {
-		return nil, err
-	}
-
-	groups, err := makeCgroups()
+	groups, err := makeCgroups(number)
 	if err != nil {
+		_ = notify.Close()
 		return nil, err
 	}
 	out := new(tail)
@@ -117,58 +138,92 @@ func boot() (*Container, error) {
 		Cloneflags: syscall.CLONE_NEWPID, Unshareflags: syscall.CLONE_NEWNS, // the latter is made private
 	}
 	if err := cmd.Start(); err != nil {
+		_ = notify.Close()
 		return nil, fmt.Errorf("in namespaces of its own: %w", err)
 	}
 	ended := make(chan struct{})
 	go func() {
 		_ = cmd.Wait()
 		close(ended)
-		_ = notify.Close() // wakes the reader below
+		_ = notify.Close() // wakes who waits for it
 	}()
-
-	b := make([]byte, 4096)
-	for ready := false; !ready; {
-		var n int
-		if n, err = notify.Read(b); err != nil {
-			err = fmt.Errorf("it does not boot: %w", err)
-			break
-		}
-		ready = slices.Contains(strings.Split(string(b[:n]), "\n"), "READY=1")
+	c := &Container{nspawn: cmd.Process.Pid, notify: notify, ended: ended, out: out}
+	if err := c.await(); err != nil {
+		c.end()
+		return nil, err
 	}
-	var leader int
-	if err == nil {
-		leader, err = firstChild(cmd.Process.Pid)
-	}
-	if err != nil {
-		_ = cmd.Process.Kill()
-		select {
-		case <-ended:
-		case <-time.After(5 * time.Second):
-		}
-		return nil, fmt.Errorf("%w: %s", err, out)
-	}
-	return &Container{leader}, nil
+	return c, nil
 }
 
-// firstChild returns the child of a process that is PID 1 in its namespace.
-func firstChild(parent int) (pid int, err error) {
+// await returns once the container has booted.
+func (c *Container) await() error {
+	if err := c.notify.SetReadDeadline(time.Now().Add(bootTime)); err != nil {
+		return err
+	}
+	b := make([]byte, 4096)
+	for {
+		n, err := c.notify.Read(b)
+		if err != nil {
+			return fmt.Errorf("it does not boot: %w: %s", err, c.out)
+		}
+		if slices.Contains(strings.Split(string(b[:n]), "\n"), "READY=1") {
+			break
+		}
+	}
+	var err error
+	c.leader, err = firstOf(c.nspawn)
+	return err
+}
+
+func (c *Container) end() {
+	_ = syscall.Kill(c.nspawn, syscall.SIGKILL)
+	select {
+	case <-c.ended:
+	case <-time.After(5 * time.Second):
+	}
+}
+
+// Reboot shuts the container down and boots it again: what was in /run and in
+// memory is gone. It is for the container of BootAnother.
+func (c *Container) Reboot(t testing.TB) {
+	t.Helper()
+	_ = c.Command(t.Context(), "systemctl", "reboot").Run() // it may be killed on the way
+	if err := c.await(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Wake starts a user's service manager again, after a reboot, as a login does.
+func (u *User) Wake(t testing.TB) {
+	t.Helper()
+	u.c.Exec(t, "systemctl", "start", "user@"+strconv.Itoa(u.UID)+".service")
+}
+
+// firstOf returns the process that is PID 1 of the container which descends
+// from a process of ours.
+func firstOf(ancestor int) (pid int, err error) {
 	files, err := filepath.Glob("/proc/[0-9]*/status")
 	if err != nil {
 		return 0, err
 	}
+	parents, firsts := map[int]int{}, []int{}
 	for _, file := range files {
-		var ppid, inner string
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
 		b, _ := os.ReadFile(file) // it may have ended
 		for line := range strings.Lines(string(b)) {
 			switch f := strings.Fields(line); {
 			case len(f) > 1 && f[0] == "PPid:":
-				ppid = f[1]
-			case len(f) > 1 && f[0] == "NSpid:":
-				inner = f[len(f)-1]
+				parents[pid], _ = strconv.Atoi(f[1])
+			case len(f) > 3 && f[0] == "NSpid:" && f[len(f)-1] == "1": // here, among the test's, and inside
+				firsts = append(firsts, pid)
 			}
 		}
-		if ppid == strconv.Itoa(parent) && inner == "1" {
-			return strconv.Atoi(filepath.Base(filepath.Dir(file)))
+	}
+	for _, first := range firsts {
+		for pid := parents[first]; pid > 1; pid = parents[pid] {
+			if pid == ancestor {
+				return first, nil
+			}
 		}
 	}
 	return 0, errors.New("its first process is not found")

@@ -66,3 +66,18 @@ func TestNothingIsLeft(t *testing.T) {
 		t.Errorf("left mounted: %v\n%s", err, mounts)
 	}
 }
+
+func TestReboot(t *testing.T) {
+	c := systemdtest.BootAnother(t)
+	u := c.User(t, "bea")
+	u.Exec(t, "sh", "-c", "echo kept >note; echo gone >$XDG_RUNTIME_DIR/note")
+	before := c.Exec(t, "cat", "/proc/sys/kernel/random/boot_id", "/proc/1/stat")
+	c.Reboot(t)
+	u.Wake(t)
+	if after := c.Exec(t, "cat", "/proc/sys/kernel/random/boot_id", "/proc/1/stat"); after == before {
+		t.Error("the same first process as before")
+	}
+	if got := u.Exec(t, "sh", "-c", "cat note; cat $XDG_RUNTIME_DIR/note 2>&1 || true"); !strings.HasPrefix(got, "kept\ncat: ") {
+		t.Errorf("got %q", got)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -15,7 +14,7 @@ const cgroupPrefix = "systemdtest-"
 // own, in each hierarchy that systemd uses: two containers in one would each
 // take the other's processes for its own. It also removes those that tests
 // left empty which have ended; nobody is there at that time to do it.
-func makeCgroups() ([]string, error) {
+func makeCgroups(number string) ([]string, error) {
 	b, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		return nil, err
@@ -39,7 +38,7 @@ func makeCgroups() ([]string, error) {
 		}
 		parent := filepath.Join(root, f[2])
 		sweep(parent)
-		dir := filepath.Join(parent, cgroupPrefix+strconv.Itoa(os.Getpid()))
+		dir := filepath.Join(parent, cgroupPrefix+number)
 		if err := os.Mkdir(dir, 0o755); err != nil && !os.IsExist(err) {
 			return nil, err
 		}
@@ -52,7 +51,8 @@ func makeCgroups() ([]string, error) {
 func sweep(parent string) {
 	old, _ := filepath.Glob(filepath.Join(parent, cgroupPrefix+"*"))
 	for _, dir := range old {
-		if isDir("/proc/" + strings.TrimPrefix(filepath.Base(dir), cgroupPrefix)) {
+		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), cgroupPrefix), "-")
+		if isDir("/proc/" + pid) {
 			continue
 		}
 		var dirs []string
