@@ -3,6 +3,7 @@ package keychain
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -162,4 +163,13 @@ func loadKey(path string, check func(fs.FileInfo) error) (identity, *provider.St
 		return fail("it holds no age identity", "make one with age-keygen", nil)
 	}
 	return id, nil
+}
+
+// NewKeyFile makes a key for a file store, as an age identity file.
+func NewKeyFile() ([]byte, error) {
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, "# public key: %s\n%s\n", key.Recipient(), key), nil
 }
