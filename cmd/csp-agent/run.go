@@ -130,12 +130,16 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 	wg.Go(func() { a.Run(ctx) })
 	wg.Go(func() { tell.run(ctx) })
 	log.Info("serving", "version", ipc.Version, "socket", sockets[0].Path(), "pid", os.Getpid())
+	manager := newSupervisor(log)
+	manager.ready()
+	wg.Go(func() { manager.watch(ctx, sockets[0].Path()) })
 
 	keeper := &socketKeeper{sockets: sockets, log: log}
 	err = wait(ctx, hangup, failed,
-		func() { settings.reload(); tell.rouse() },
+		func() { manager.reloading(settings.reload); tell.rouse() },
 		func() error { further.set(settings.sockets()); return keeper.look() })
 	log.Info("stopping")
+	manager.stopping()
 	stop()
 	tell.close()
 	end, cancel := context.WithTimeout(context.Background(), shutdownTime)

@@ -32,7 +32,7 @@ import (
 // The test binary is also the agent on its way to becoming a hook.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == launch.Verb {
-		os.Exit(command(os.Args[1:]))
+		os.Exit(command("csp-agent", os.Args[1:]))
 	}
 	os.Exit(m.Run())
 }

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/cspctl/cspctl/internal/config"
+	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/keychain"
+	"github.com/cspctl/cspctl/internal/service"
+)
+
+// The exit codes of `csp-agent status`: those of the Linux Standard Base for
+// init scripts (LSB 5.0, 22.2), as systemctl has them.
+const (
+	statusFailed       = 1
+	statusStopped      = 3
+	statusNotInstalled = 4
+)
+
+// serviceCall is a service verb under way.
+type serviceCall struct {
+	*service.Manager
+	ctx    context.Context
+	socket string // where the service's agent serves its owner
+	// unsupported is why there is no service here; agents that cspctl starts
+	// are stopped all the same.
+	unsupported error
+}
+
+// serviceVerb makes a verb that takes --user or --system.
+func serviceVerb(do func(*serviceCall) (int, error)) func(args []string) int {
+	return func(args []string) int {
+		scope := service.User
+		for _, arg := range args {
+			switch strings.TrimPrefix(arg, "-") {
+			case "-user":
+				scope = service.User
+			case "-system":
+				scope = service.System
+			default:
+				return wrongUsage()
+			}
+		}
+		if len(args) > 1 {
+			return wrongUsage()
+		}
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		defer stop()
+		code, err := withService(ctx, scope, do)
+		if err != nil {
+			hint := ""
+			if errors.Is(err, service.ErrNotInstalled) {
+				hint = "csp-agent install"
+			}
+			complain(err, hint)
+			code = max(code, 1)
+		}
+		return code
+	}
+}
+
+func withService(ctx context.Context, scope service.Scope, do func(*serviceCall) (int, error)) (int, error) {
+	exe, err := os.Executable()
+	if err == nil {
+		exe, err = filepath.EvalSymlinks(exe)
+	}
+	if err != nil {
+		return 1, err
+	}
+	m, err := service.New(service.Options{
+		Scope: scope, Exe: exe, NewKey: keychain.NewKeyFile, Strangers: strangers(),
+		Tell: func(line string) { fmt.Println(line) },
+	})
+	c := &serviceCall{Manager: m, ctx: ctx}
+	if errors.Is(err, service.ErrUnsupported) && scope == service.User {
+		c.unsupported, err = err, nil
+	}
+	if err != nil {
+		return 1, err
+	}
+	if c.socket, err = socketOf(scope); err != nil {
+		return 1, err
+	}
+	return do(c)
+}
+
+func socketOf(scope service.Scope) (string, error) {
+	if scope == service.System {
+		return filepath.Join(ipc.SystemDir, "agent.sock"), nil
+	}
+	return ipc.SocketPath(os.Getenv)
+}
+
+// strangers reports whether the settings let others than the owner in.
+func strangers() bool {
+	f, err := findFiles(os.Getenv)
+	if err != nil {
+		return false
+	}
+	s, err := config.Load(f.config)
+	return err == nil && (len(s.Sockets) > 0 || s.AllowRoot)
+}
+
+func install(c *serviceCall) (int, error) {
+	if c.unsupported != nil {
+		return 1, c.unsupported
+	}
+	if err := c.endDetached(); err != nil {
+		return 1, err
+	}
+	if err := c.Install(c.ctx); err != nil {
+		return 1, err
+	}
+	st, err := c.ask()
+	if err != nil {
+		return 1, fmt.Errorf("it is installed, but does not answer: %w", err)
+	}
+	fmt.Printf("csp-agent %s serves at %s\n", st.Version, st.Socket)
+	if c.Scope == service.System {
+		fmt.Printf("to log in: sudo %s=%s cspctl login PROFILE\n", ipc.EnvSocket, c.socket)
+	} else if set := os.Getenv(ipc.EnvSocket); set != "" {
+		fmt.Printf("but %s leads this shell elsewhere: unset it\n", ipc.EnvSocket)
+	}
+	return 0, nil
+}
+
+func uninstall(c *serviceCall) (int, error) {
+	if c.unsupported != nil {
+		return statusNotInstalled, c.unsupported
+	}
+	switch err := c.Uninstall(c.ctx); {
+	case errors.Is(err, service.ErrNotInstalled):
+		fmt.Println("the service is not installed: there is nothing to remove")
+		return 0, nil
+	case err != nil:
+		return 1, err
+	}
+	fmt.Println("removed the service; what is yours is still there:")
+	kept(os.Stdout, c.Scope)
+	return 0, nil
+}
+
+// kept lists what uninstall leaves.
+func kept(w io.Writer, scope service.Scope) {
+	if scope == service.System {
+		for _, p := range []string{"/etc/csp-agent", "/var/lib/csp-agent"} {
+			if _, err := os.Lstat(p); err == nil {
+				fmt.Fprintln(w, "  "+p)
+			}
+		}
+		fmt.Fprintln(w, "  the user csp-agent and the group cspctl")
+		return
+	}
+	f, err := findFiles(os.Getenv)
+	if err != nil {
+		return
+	}
+	told := map[string]bool{}
+	for _, p := range []string{f.config, f.state, f.store} {
+		dir := filepath.Dir(p)
+		if _, err := os.Lstat(dir); err == nil && !told[dir] {
+			told[dir] = true
+			fmt.Fprintln(w, "  "+dir)
+		}
+	}
+	fmt.Fprintln(w, "  the secrets in the keychain; cspctl logout --all forgets them")
+}
+
+func start(c *serviceCall) (int, error) {
+	if c.unsupported == nil {
+		err := c.Start(c.ctx)
+		if !errors.Is(err, service.ErrNotInstalled) || c.Scope == service.System {
+			return 0, err
+		}
+	}
+	// As cspctl does where there is no service.
+	_, err := ipc.Open(ipc.Options{}).Do(ipc.Request{Method: "GET", Path: "/v1/profiles", Accept: "application/json"})
+	return 0, err
+}
+
+func stop(c *serviceCall) (int, error) {
+	if c.unsupported == nil {
+		err := c.Stop(c.ctx)
+		if err != nil && !errors.Is(err, service.ErrNotInstalled) || c.Scope == service.System {
+			return 0, err
+		}
+	}
+	return 0, c.endDetached()
+}
+
+func restart(c *serviceCall) (int, error) {
+	if c.unsupported == nil {
+		if st, err := c.Status(c.ctx); err == nil && st.State != service.NotInstalled {
+			if st.State != service.Running {
+				if err := c.endDetached(); err != nil {
+					return 1, err
+				}
+			}
+			return 0, c.Restart(c.ctx)
+		}
+	}
+	if c.Scope == service.System {
+		return 0, service.ErrNotInstalled
+	}
+	if err := c.endDetached(); err != nil {
+		return 1, err
+	}
+	return start(c)
+}
+
+func status(c *serviceCall) (int, error) {
+	st := service.Status{State: service.NotInstalled}
+	if c.unsupported == nil {
+		var err error
+		if st, err = c.Status(c.ctx); err != nil {
+			return statusNotInstalled, err
+		}
+	}
+	// What answers, whoever started it; a socket that systemd holds is not asked,
+	// since that would start the agent.
+	answers := ""
+	if st.State != service.Waiting {
+		if a, err := c.ask(); err == nil {
+			answers = fmt.Sprintf("csp-agent %s answers at %s (pid %d)", a.Version, a.Socket, a.PID)
+		}
+	}
+	line := "the service is " + string(st.State)
+	if st.File != "" {
+		line += " (" + st.File + ")"
+	}
+	fmt.Println(line)
+	if st.Why != "" {
+		fmt.Println("why: " + st.Why)
+	}
+	for _, l := range st.Log {
+		fmt.Println("log: " + l)
+	}
+	if answers != "" {
+		fmt.Println(answers)
+	}
+	switch {
+	case st.State == service.Running, st.State == service.Waiting, answers != "":
+		return 0, nil
+	case st.State == service.Failed:
+		return statusFailed, nil
+	case st.State == service.Stopped:
+		return statusStopped, nil
+	}
+	return statusNotInstalled, nil
+}
+
+// ask asks the agent at the service's socket, and starts none.
+func (c *serviceCall) ask() (ipc.Status, error) {
+	getenv := func(name string) string {
+		if name == ipc.EnvSocket {
+			return c.socket
+		}
+		return os.Getenv(name)
+	}
+	var st ipc.Status
+	err := ipc.Open(ipc.Options{Getenv: getenv, NoStart: true}).Call("GET", "/v1/status", nil, &st)
+	return st, err
+}
+
+// generator is the name under which the user's service manager calls csp-agent
+// as one of its generators.
+const generator = "csp-agent-sandbox"
+
+func generate(args []string) int {
+	if len(args) < 1 || runtime.GOOS != "linux" {
+		return wrongUsage()
+	}
+	if err := service.Generate(args[0], strangers()); err != nil {
+		complain(err, "")
+		return 1
+	}
+	return 0
+}
