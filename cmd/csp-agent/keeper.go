@@ -19,8 +19,8 @@ type socketKeeper struct {
 	lost time.Time // when a socket was found to be gone that can't be made again
 }
 
-// look returns an error if the agent is to end: another one has the path, or
-// systemd made the socket and makes the next one, or it is gone for good.
+// look returns an error if the agent is to end: another one has the path, or it
+// is gone for good.
 func (k *socketKeeper) look() error {
 	var failed error
 	for _, l := range k.sockets {
@@ -30,7 +30,7 @@ func (k *socketKeeper) look() error {
 		switch err := l.Restore(); {
 		case err == nil:
 			k.log.Warn("the socket was gone, and is made again", "socket", l.Path())
-		case errors.Is(err, listen.ErrRunning), errors.Is(err, listen.ErrNotRestored):
+		case errors.Is(err, listen.ErrRunning):
 			return fmt.Errorf("the socket %s is gone or another's: %w", l.Path(), err)
 		default:
 			failed = fmt.Errorf("the socket %s is gone: %w", l.Path(), err)

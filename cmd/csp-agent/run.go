@@ -77,6 +77,10 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 	if err != nil {
 		return err
 	}
+	keeper := &socketKeeper{sockets: sockets, log: log}
+	if err := keeper.look(); err != nil { // systemd may have passed sockets that are gone
+		return err
+	}
 	stores, closeStores := openStores(f, os.Getenv)
 	defer closeStores()
 	tell := newTellers(counted, settings, log)
@@ -134,7 +138,6 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 	manager.ready()
 	wg.Go(func() { manager.watch(ctx, sockets[0].Path()) })
 
-	keeper := &socketKeeper{sockets: sockets, log: log}
 	err = wait(ctx, hangup, failed,
 		func() { manager.reloading(settings.reload); tell.rouse() },
 		func() error { further.set(settings.sockets()); return keeper.look() })

@@ -87,7 +87,7 @@ func (a *app) sawVersion(agent string) {
 		return
 	}
 	a.versionSaid = true
-	a.warn("the agent is version "+agent+", this cspctl is "+ipc.Version, "end the agent: the next cspctl starts a new one")
+	a.warn("the agent is version "+agent+", this cspctl is "+ipc.Version, "replace it: csp-agent restart")
 }
 
 // attended adds to a path of the wire that a person is waiting, who can answer

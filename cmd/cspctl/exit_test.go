@@ -128,7 +128,7 @@ func TestT30AgentOfAnotherVersionIsSaidOnce(t *testing.T) {
 	f.says("0.0.1")
 	f.profiles("prod")
 	r := shell{agent: f}.run(t, "profile", "show")
-	r.want(t, 0, "warning: the agent is version 0.0.1", "hint: end the agent")
+	r.want(t, 0, "warning: the agent is version 0.0.1", "hint: replace it: csp-agent restart")
 	if strings.Count(r.stderr, "warning") != 1 {
 		t.Errorf("stderr is %q", r.stderr)
 	}

@@ -12,7 +12,7 @@ import (
 func formatToken(r ipc.TokenReply, o tokenOptions, execVersion string) (string, error) {
 	token := r.Token.Reveal()
 	if !printable(token) {
-		return "", failed(ipc.CodeInternal, "the agent answered with something that is not a token", "end the agent: the next cspctl starts a new one")
+		return "", failed(ipc.CodeInternal, "the agent answered with something that is not a token", "replace it: csp-agent restart")
 	}
 	switch o.output {
 	case "header":

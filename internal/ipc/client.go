@@ -116,7 +116,7 @@ func explain(err error, path string) error {
 		e.Hint = "it belongs to another user or group: check " + EnvSocket + ", or ask to be added to the group"
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		e.Message = "the agent at " + path + " did not answer in time"
-		e.Hint = "try again; if it happens again, end the agent: the next cspctl starts a new one"
+		e.Hint = "try again; if it happens again: csp-agent restart"
 	case errors.Is(err, errGarbage):
 		e.Message = "what answers at " + path + " is not a csp-agent"
 		e.Hint = "check " + EnvSocket + ", and that nothing else uses that socket"

@@ -157,7 +157,9 @@ func startUnit(path string, getenv func(string) string, limit time.Time) bool {
 	}
 	env := slices.DeleteFunc(keptEnv(os.Environ()), func(entry string) bool { return strings.HasPrefix(entry, "XDG_RUNTIME_DIR=") })
 	env = append(env, "XDG_RUNTIME_DIR="+runtime)
-	child, err := spawn(exe, []string{"systemctl", "--user", "start", "csp-agent.socket"}, env)
+	// The service as well: where the socket's path is gone, systemd does not
+	// know, and the agent makes it again.
+	child, err := spawn(exe, []string{"systemctl", "--user", "start", "csp-agent.socket", "csp-agent.service"}, env)
 	if err != nil {
 		return false
 	}

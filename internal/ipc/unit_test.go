@@ -53,7 +53,7 @@ func TestSocketUnit(t *testing.T) {
 			}
 			want := ""
 			if c.asked {
-				want = "--user start csp-agent.socket " + filepath.Join(s.dir, "run") + "\n"
+				want = "--user start csp-agent.socket csp-agent.service " + filepath.Join(s.dir, "run") + "\n"
 			}
 			if asked, err := os.ReadFile(filepath.Join(s.dir, "asked")); string(asked) != want {
 				t.Errorf("systemctl was asked %q, %v", asked, err)

@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // passTo has a process of this binary inherit a listening socket the way that
@@ -49,6 +51,39 @@ func TestSocketPassedBySystemd(t *testing.T) {
 	end()
 	if _, err := os.Lstat(path); err != nil {
 		t.Errorf("the agent removed systemd's socket: %v", err)
+	}
+}
+
+// systemd does not notice that its socket is gone: clients find one of the
+// agent's own at its place.
+func TestSocketPassedBySystemdAndRemoved(t *testing.T) {
+	path := filepath.Join(folder(t), "agent.sock")
+	cmd := passTo(t, path, "$$")
+	line, end := firstLine(t, cmd)
+	if line != "serving" {
+		t.Fatal(line)
+	}
+	if err := os.RemoveAll(filepath.Dir(path)); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil { // has it look
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("200 token %s %d true", path, os.Geteuid())
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		got, err := get(path, "/x")
+		if err == nil && got == want {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("got %q, %v, want %q", got, err, want)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	end()
+	if _, err := os.Lstat(path); err == nil {
+		t.Error("the agent left its socket")
 	}
 }
 

@@ -21,6 +21,7 @@ type holder struct {
 	o      Options
 	lock   *flock.Flock
 	socket fs.FileInfo // the one that was bound
+	made   bool        // by this agent
 	kernel func()      // frees the kernel's lock
 }
 
@@ -36,14 +37,16 @@ func (h *holder) take() (err error) {
 }
 
 func (h *holder) release() {
-	_ = h.lock.Unlock()
+	if h.lock != nil {
+		_ = h.lock.Unlock()
+	}
 	h.kernel()
 }
 
 func (h *holder) bind() (*net.UnixListener, error) {
 	inner, info, err := bind(h.o)
 	if err == nil {
-		h.socket = info
+		h.socket, h.made = info, true
 	}
 	return inner, err
 }
@@ -60,15 +63,26 @@ func (h *holder) again() (*net.UnixListener, error) {
 	if err := checkDir(filepath.Dir(h.o.Path), h.o.Shared); err != nil {
 		return nil, err
 	}
-	if info, err := h.lock.Stat(); err != nil || !isFile(lockName(h.o.Path), info) {
+	if !h.holdsLock() {
 		// The file went with the folder: whoever locks the new one first has
 		// the path.
 		lock, err := takeLock(h.o.Path)
 		if err != nil {
 			return nil, err
 		}
-		_ = h.lock.Unlock()
+		if h.lock != nil {
+			_ = h.lock.Unlock()
+		}
 		h.lock = lock
 	}
 	return h.bind()
+}
+
+// holdsLock reports whether the lock's file is the one at its path.
+func (h *holder) holdsLock() bool {
+	if h.lock == nil {
+		return false
+	}
+	info, err := h.lock.Stat()
+	return err == nil && isFile(lockName(h.o.Path), info)
 }

@@ -48,10 +48,16 @@ func Listen(o Options) (*Listener, error) {
 		return nil, err
 	}
 	l := newListener(o, inner)
+	l.hold(h)
+	return l, nil
+}
+
+// hold lets h see to the listener's path.
+func (l *Listener) hold(h *holder) {
 	l.still = h.isOurs
 	l.clean = func() {
-		if h.isOurs() {
-			_ = os.Remove(o.Path)
+		if h.made && h.isOurs() {
+			_ = os.Remove(h.o.Path)
 		}
 		h.release() // last: whoever waits for it may make its own socket now
 	}
@@ -63,7 +69,6 @@ func Listen(o Options) (*Listener, error) {
 		var made net.Listener = next
 		return (*l.inner.Swap(&made)).Close()
 	}
-	return l, nil
 }
 
 // checkDir makes the socket's folder if it is missing, and refuses one in
@@ -254,14 +259,24 @@ func ownerOnly(root bool) func(Peer) bool {
 
 // adopt prepares a listener whose socket somebody else made. It holds the lock
 // if that is free, so that an agent started by hand gives way; the socket's
-// maker sees to it that there is only one.
+// maker sees to it that there is only one. Where the socket is gone, since
+// somebody removed it or its folder, its maker does not know: the agent makes
+// one like it.
 func (l *Listener) adopt() {
+	h := &holder{o: l.o, kernel: func() {}}
 	if info, err := os.Lstat(l.o.Path); err == nil {
-		l.still = func() bool { return isFile(l.o.Path, info) }
+		h.socket, h.o.Mode = info, info.Mode().Perm()
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Gid) != os.Getegid() {
+			h.o.GID = int(st.Gid)
+		}
+	}
+	if info, err := os.Lstat(filepath.Dir(l.o.Path)); err == nil {
+		h.o.Shared = info.Mode().Perm()&0o077 != 0
 	}
 	if lock, err := takeLock(l.o.Path); err == nil {
-		l.clean = func() { _ = lock.Unlock() }
+		h.lock = lock
 	}
+	l.hold(h)
 }
 
 // maxFiles returns how many files the process may have open.

@@ -98,7 +98,7 @@ type Listener struct {
 
 func newListener(o Options, inner net.Listener) *Listener {
 	l := &Listener{
-		o: o, owner: ownerOnly(o.AllowRoot), still: func() bool { return true }, clean: func() {}, restore: func() error { return ErrNotRestored },
+		o: o, owner: ownerOnly(o.AllowRoot), still: func() bool { return true }, clean: func() {}, restore: func() error { return nil },
 		slots: make(chan struct{}, o.MaxConns), perUID: map[uint32]int{}, closed: make(chan struct{}),
 	}
 	l.inner.Store(&inner)
@@ -125,10 +125,6 @@ func (a addr) String() string  { return a.path }
 // any more, until Restore brings the socket back.
 func (l *Listener) StillOurs() bool { return l.still() }
 
-// ErrNotRestored is returned by Restore for a socket that somebody else made,
-// such as systemd: it is theirs to make again.
-var ErrNotRestored = errors.New("the socket is not this agent's to make again")
-
 // Restore makes the socket again after somebody removed it, its folder and its
 // lock included. Its error wraps ErrRunning if another agent has the path by
 // now. Connections that were accepted before live on. It is not for use at the
@@ -136,7 +132,7 @@ var ErrNotRestored = errors.New("the socket is not this agent's to make again")
 func (l *Listener) Restore() error { return l.restore() }
 
 // Close stops listening. It removes the socket only if it is still this
-// listener's, and never one that systemd passed.
+// listener's, and never one that systemd made.
 func (l *Listener) Close() error {
 	l.once.Do(func() {
 		close(l.closed)

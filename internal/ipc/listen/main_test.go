@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -64,7 +65,20 @@ func TestMain(m *testing.M) {
 		}))
 		go func() { _ = srv.Serve(ls[0]) }()
 		fmt.Println("serving")
-		_, _ = io.Copy(io.Discard, os.Stdin)
+		ended, look := make(chan struct{}), make(chan os.Signal, 1)
+		signal.Notify(look, syscall.SIGHUP)
+		go func() { _, _ = io.Copy(io.Discard, os.Stdin); close(ended) }()
+		for {
+			select {
+			case <-look:
+				if err := ls[0].Restore(); err != nil {
+					fmt.Fprintln(os.Stderr, err)
+				}
+				continue
+			case <-ended:
+			}
+			break
+		}
 		_ = srv.Close()
 	}
 }
