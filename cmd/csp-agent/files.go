@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/adrg/xdg"
@@ -20,7 +21,11 @@ import (
 
 // files is where the agent's files are. The names differ, since on some
 // systems the folders are one.
-type files struct{ config, state, audit, store, locks string }
+type files struct {
+	system bool // they are the system service's
+
+	config, state, audit, store, locks string
+}
 
 // findFiles fails where the environment does not say where a home is: files
 // below / or the working folder would be found by nobody.
@@ -33,11 +38,8 @@ func findFiles(getenv func(string) string) (files, error) {
 		store:  filepath.Join(xdg.DataHome, folder, "store.age"),
 		locks:  filepath.Join(xdg.DataHome, folder, "locks"),
 	}
-	if path := getenv("CSP_AGENT_CONFIG"); path != "" {
-		f.config = path
-		if !filepath.IsAbs(path) {
-			return f, fmt.Errorf("CSP_AGENT_CONFIG must be an absolute path, not %q", path)
-		}
+	if err := f.moved(getenv); err != nil {
+		return f, err
 	}
 	if home := getenv("HOME"); runtime.GOOS != "windows" && !filepath.IsAbs(home) {
 		for _, name := range []string{"XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"} {
@@ -52,6 +54,39 @@ func findFiles(getenv func(string) string) (files, error) {
 		}
 	}
 	return f, nil
+}
+
+// moved puts the settings where the environment says.
+func (f *files) moved(getenv func(string) string) error {
+	if path := getenv("CSP_AGENT_CONFIG"); path != "" {
+		f.config = path
+		if !filepath.IsAbs(path) {
+			return fmt.Errorf("CSP_AGENT_CONFIG must be an absolute path, not %q", path)
+		}
+	}
+	return nil
+}
+
+// findSystemFiles is findFiles for the system service, which needs no home: its
+// state is in the folder that systemd made for it (StateDirectory= of
+// systemd.exec(5)).
+func findSystemFiles(getenv func(string) string) (files, error) {
+	dir, _, _ := strings.Cut(getenv("STATE_DIRECTORY"), ":") // there may be several
+	if dir == "" {
+		dir = "/var/lib/csp-agent"
+	}
+	f := files{
+		system: true,
+		config: "/etc/csp-agent/config.toml",
+		state:  filepath.Join(dir, "state.json"),
+		audit:  filepath.Join(dir, "audit.jsonl"),
+		store:  filepath.Join(dir, "store.age"),
+		locks:  filepath.Join(dir, "locks"),
+	}
+	if !filepath.IsAbs(dir) {
+		return f, fmt.Errorf("STATE_DIRECTORY must be an absolute path, not %q", dir)
+	}
+	return f, f.moved(getenv)
 }
 
 // stateFile is the path of the agent's state.
@@ -85,18 +120,23 @@ func (f stateFile) Read() ([]byte, error) {
 }
 
 // openStores returns the stores by their kind; nothing is read or dialled yet.
+// The system service has no session, and so no keychain.
 func openStores(f files, getenv func(string) string) (stores map[string]agent.Store, closeAll func()) {
-	system := keychain.NewKeychain()
 	file := keychain.FileOptions{
 		Path:           f.store,
 		CredentialsDir: getenv("CREDENTIALS_DIRECTORY"),
 		KeyFile:        getenv("CSP_AGENT_STORE_KEY_FILE"),
 	}
-	return map[string]agent.Store{
-		provider.Keychain: system,
-		provider.File:     keychain.NewFile(file),
-		provider.Memory:   keychain.NewMemory(),
-	}, func() { _ = system.Close() }
+	stores = map[string]agent.Store{
+		provider.File:   keychain.NewFile(file),
+		provider.Memory: keychain.NewMemory(),
+	}
+	if f.system {
+		return stores, func() {}
+	}
+	session := keychain.NewKeychain()
+	stores[provider.Keychain] = session
+	return stores, func() { _ = session.Close() }
 }
 
 // exclusive locks a file for each profile while its secret is exchanged, for

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/launch"
+	"github.com/cspctl/cspctl/internal/service"
 )
 
 // verb is one command of csp-agent.
@@ -88,8 +90,25 @@ func complain(err error, hint string) {
 }
 
 func runVerb(args []string) int {
-	if len(args) != 0 {
+	switch scope, ok := scopeOf(args); {
+	case !ok:
 		return wrongUsage()
+	case scope == service.System:
+		return run(findSystemFiles)
 	}
-	return run()
+	return run(findFiles)
+}
+
+// scopeOf reads --user, the default, or --system.
+func scopeOf(args []string) (scope service.Scope, ok bool) {
+	if len(args) == 0 {
+		return service.User, true
+	}
+	switch strings.TrimPrefix(args[0], "-") {
+	case "-user":
+		return service.User, len(args) == 1
+	case "-system":
+		return service.System, len(args) == 1
+	}
+	return service.User, false
 }

@@ -12,7 +12,7 @@ import (
 
 // What the leaf says of a provider is what its client does.
 func TestTellsDetails(t *testing.T) {
-	s := loadSettings(filepath.Join(t.TempDir(), "none.toml"), slog.New(slog.DiscardHandler), new(slog.LevelVar))
+	s := loadSettings(files{config: filepath.Join(t.TempDir(), "none.toml")}, slog.New(slog.DiscardHandler), new(slog.LevelVar))
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, p := range s.providers() {

@@ -33,8 +33,9 @@ const selfCheck = time.Second
 // again: its folder may come back, as at the next login.
 const lostTime = 15 * time.Second
 
-// run serves until it is told to stop, and returns the exit code.
-func run() int {
+// run serves until it is told to stop, and returns the exit code. find says where
+// its files are.
+func run(find func(getenv func(string) string) (files, error)) int {
 	level := new(slog.LevelVar)
 	log, lines := asyncLog(os.Stderr, level)
 	defer func() { _ = lines.Close(logPatience) }()
@@ -43,7 +44,7 @@ func run() int {
 	}
 	err := harden.Limits()
 	if err == nil {
-		err = serve(log, level)
+		err = serve(find, log, level)
 	}
 	if err != nil {
 		lines.Put([]byte("csp-agent: error: " + err.Error() + "\n"))
@@ -56,7 +57,7 @@ func run() int {
 }
 
 // serve puts the parts together and runs them.
-func serve(log *slog.Logger, level *slog.LevelVar) error {
+func serve(find func(func(string) string) (files, error), log *slog.Logger, level *slog.LevelVar) error {
 	// Signals first: one that comes early must not be lost.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -66,18 +67,24 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 	// programs that the agent starts would inherit.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
-	f, err := findFiles(os.Getenv)
+	f, err := find(os.Getenv)
 	if err != nil {
 		return err
 	}
-	settings := loadSettings(f.config, log, level)
+	settings := loadSettings(f, log, level)
 	counted := metrics.New()
-	refused := refusals(log, counted)
-	sockets, err := openSockets(settings, refused)
+	audit := api.NewAudit(f.audit, log)
+	defer func() {
+		if err := audit.Close(); err != nil {
+			log.Error("the audit log is not complete", "err", err)
+		}
+	}()
+	refused := refusals(log, counted, audit)
+	sockets, err := openSockets(settings, log, refused)
 	if err != nil {
 		return err
 	}
-	keeper := &socketKeeper{sockets: sockets, log: log}
+	keeper := &socketKeeper{sockets: sockets.listeners(), log: log}
 	if err := keeper.look(); err != nil { // systemd may have passed sockets that are gone
 		return err
 	}
@@ -102,25 +109,19 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 	defer a.Close()
 	tell.watchOver(a, settings, log)
 	counted.Attach(a, settings.status)
-	audit := api.NewAudit(f.audit, log)
-	defer func() {
-		if err := audit.Close(); err != nil {
-			log.Error("the audit log is not complete", "err", err)
-		}
-	}()
 
 	handler := func(role api.Role, path string) http.Handler {
 		return api.New(api.Options{
 			Agent: a, Role: role, Socket: path, Audit: audit, Events: tell.events, Log: log,
-			Config: settings.status, Unusable: settings.unusable,
+			Config: settings.status, Unusable: settings.unusable, Grants: settings.grants,
 			Metrics: counted.Page, Refused: func(p listen.Peer, reason string) { counted.Refused(p.UID, reason) },
 		})
 	}
 	var servers []*http.Server
 	var wg sync.WaitGroup
-	failed := make(chan error, len(sockets))
-	for _, l := range sockets {
-		server := listen.Server(handler(api.Owner, l.Path()))
+	failed := make(chan error, len(sockets.all))
+	for _, l := range sockets.all {
+		server := listen.Server(handler(l.role, l.Path()))
 		server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 		servers = append(servers, server)
 		wg.Go(func() {
@@ -130,17 +131,17 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 		})
 	}
 	further := &furtherSockets{log: log, refused: refused, handler: handler}
-	further.set(settings.sockets())
+	further.set(sockets.follow(settings.sockets()))
 	wg.Go(func() { a.Run(ctx) })
 	wg.Go(func() { tell.run(ctx) })
-	log.Info("serving", "version", ipc.Version, "socket", sockets[0].Path(), "pid", os.Getpid())
+	log.Info("serving", "version", ipc.Version, "socket", sockets.all[0].Path(), "pid", os.Getpid())
 	manager := newSupervisor(log)
 	manager.ready()
-	wg.Go(func() { manager.watch(ctx, sockets[0].Path()) })
+	wg.Go(func() { manager.watch(ctx, sockets.all[0].Path()) })
 
 	err = wait(ctx, hangup, failed,
 		func() { manager.reloading(settings.reload); tell.rouse() },
-		func() error { further.set(settings.sockets()); return keeper.look() })
+		func() error { further.set(sockets.follow(settings.sockets())); return keeper.look() })
 	log.Info("stopping")
 	manager.stopping()
 	stop()
@@ -153,7 +154,7 @@ func serve(log *slog.Logger, level *slog.LevelVar) error {
 			_ = s.Close()
 		}
 	}
-	for _, l := range sockets {
+	for _, l := range sockets.all {
 		_ = l.Close()
 	}
 	a.Close()
@@ -180,25 +181,4 @@ func wait(ctx context.Context, hangup <-chan os.Signal, failed <-chan error, rel
 			}
 		}
 	}
-}
-
-// openSockets returns the sockets that systemd passed, or else makes the
-// user's own.
-func openSockets(s *settings, refused func(listen.Peer, error)) ([]*listen.Listener, error) {
-	options := func(_, path string) listen.Options {
-		return listen.Options{Path: path, AllowRoot: s.allowRoot(), Refused: refused}
-	}
-	activated, err := listen.Activated(options)
-	if err != nil || len(activated) > 0 {
-		return activated, err
-	}
-	path, err := ipc.SocketPath(os.Getenv)
-	if err != nil {
-		return nil, err
-	}
-	l, err := listen.Listen(options("", path))
-	if err != nil {
-		return nil, err
-	}
-	return []*listen.Listener{l}, nil
 }

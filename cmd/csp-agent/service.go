@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"strings"
 
 	"github.com/cspctl/cspctl/internal/config"
 	"github.com/cspctl/cspctl/internal/ipc"
@@ -38,18 +37,8 @@ type serviceCall struct {
 // serviceVerb makes a verb that takes --user or --system.
 func serviceVerb(do func(*serviceCall) (int, error)) func(args []string) int {
 	return func(args []string) int {
-		scope := service.User
-		for _, arg := range args {
-			switch strings.TrimPrefix(arg, "-") {
-			case "-user":
-				scope = service.User
-			case "-system":
-				scope = service.System
-			default:
-				return wrongUsage()
-			}
-		}
-		if len(args) > 1 {
+		scope, ok := scopeOf(args)
+		if !ok {
 			return wrongUsage()
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -106,7 +95,7 @@ func strangers() bool {
 		return false
 	}
 	s, err := config.Load(f.config)
-	return err == nil && (len(s.Sockets) > 0 || s.AllowRoot)
+	return err == nil && (len(s.Sockets) > 0 || s.AllowRoot != nil && *s.AllowRoot)
 }
 
 func install(c *serviceCall) (int, error) {

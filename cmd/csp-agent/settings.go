@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/cspctl/cspctl/internal/agent"
+	"github.com/cspctl/cspctl/internal/agent/api"
 	"github.com/cspctl/cspctl/internal/agent/expiry"
 	"github.com/cspctl/cspctl/internal/config"
 	"github.com/cspctl/cspctl/internal/csp"
@@ -23,9 +24,10 @@ import (
 // Whoever asks reads what is in force: a file that can't be read for long, in
 // a home that hangs, keeps no token back.
 type settings struct {
-	path  string
-	log   *slog.Logger
-	level *slog.LevelVar
+	system bool // of the system service, which has other defaults
+	path   string
+	log    *slog.Logger
+	level  *slog.LevelVar
 
 	force  atomic.Pointer[force]
 	reader sync.Mutex // one reading of the file at a time
@@ -43,8 +45,8 @@ type force struct {
 	bad  error // of the last reading
 }
 
-func loadSettings(path string, log *slog.Logger, level *slog.LevelVar) *settings {
-	s := &settings{path: path, log: log, level: level, upstream: upstream.New(upstream.Options{UserAgent: userAgent(), Log: log})}
+func loadSettings(f files, log *slog.Logger, level *slog.LevelVar) *settings {
+	s := &settings{system: f.system, path: f.config, log: log, level: level, upstream: upstream.New(upstream.Options{UserAgent: userAgent(), Log: log})}
 	s.reload()
 	return s
 }
@@ -110,9 +112,27 @@ func (s *settings) unusable() *ipc.Error {
 	return &ipc.Error{Code: ipc.CodeConfigInvalid, Message: s.now().bad.Error(), Hint: "correct that line and try again"}
 }
 
-func (s *settings) store() string { return s.now().Store }
+// store is where a login keeps its secret, if nobody says. The system service
+// has no keychain.
+func (s *settings) store() string {
+	if kind := s.now().Store; kind != "" || !s.system {
+		return kind
+	}
+	return provider.File
+}
 
-func (s *settings) allowRoot() bool { return s.now().AllowRoot }
+func (s *settings) allowRoot() bool {
+	if allow := s.now().AllowRoot; allow != nil {
+		return *allow
+	}
+	return s.system
+}
+
+// grants are for whom a profile is, on the sockets with the role token.
+func (s *settings) grants(profile string) api.Grant {
+	p := s.now().Profiles[profile]
+	return api.Grant{UIDs: p.UIDs, GIDs: p.GIDs}
+}
 
 // stages are the stages of warning for a profile.
 func (s *settings) stages(profile string) expiry.Stages { return s.now().Stages(profile) }

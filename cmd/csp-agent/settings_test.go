@@ -15,7 +15,7 @@ func TestP4SettingsThatCantBeReadKeepNobodyWaiting(t *testing.T) {
 	if err := os.WriteFile(path, []byte("store = \"file\"\n[expiry]\nstages = [\"2d\"]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := loadSettings(path, slog.New(slog.DiscardHandler), new(slog.LevelVar))
+	s := loadSettings(files{config: path}, slog.New(slog.DiscardHandler), new(slog.LevelVar))
 	s.reader.Lock() // a reading that does not come back
 	defer s.reader.Unlock()
 	done := make(chan struct{})

@@ -16,12 +16,16 @@ import (
 	"github.com/cspctl/cspctl/internal/ipc/listen"
 )
 
-// The limits of connections to a further socket: its users watch, and must not
-// take the owner's place.
-const (
-	maxFurther       = 256
-	maxFurtherPerUID = 64
-)
+// bounded sets the limits of connections to a socket for others than the owner,
+// whose place they must not take. Builds ask for tokens by the hundred, and under
+// one user.
+func bounded(role api.Role, o listen.Options) listen.Options {
+	o.MaxConns, o.MaxPerUID = 256, 64
+	if role == api.Token {
+		o.MaxConns, o.MaxPerUID = 1024, 256
+	}
+	return o
+}
 
 // furtherSockets are those of the settings. None of them keeps the agent from
 // serving its owner: what can't be made is logged, with what to do, and tried
@@ -105,15 +109,15 @@ func (f *furtherSockets) start(s *furtherSocket) error {
 	if _, err := os.Stat(dir); err != nil { // made here, it would be in folders that are closed to others
 		return err
 	}
-	l, err := listen.Listen(listen.Options{
+	role := roles[s.Role.Name]
+	l, err := listen.Listen(bounded(role, listen.Options{
 		Path: s.Path, Shared: true, Mode: s.mode(), GID: int(s.Group),
-		UIDs: s.UIDs, GIDs: s.GIDs, Refused: f.refused, MaxConns: maxFurther, MaxPerUID: maxFurtherPerUID,
-	})
+		UIDs: s.UIDs, GIDs: s.GIDs, Refused: f.refused,
+	}))
 	if err != nil {
 		return err
 	}
-	// observe is the only role that the settings know.
-	s.listener, s.server = l, listen.Server(f.handler(api.Observe, s.Path))
+	s.listener, s.server = l, listen.Server(f.handler(role, s.Path))
 	s.server.ErrorLog = slog.NewLogLogger(f.log.Handler(), slog.LevelDebug)
 	server, ended := s.server, make(chan struct{})
 	s.ended = ended

@@ -33,7 +33,7 @@ func newFurther(t *testing.T) (f *furtherSockets, log *bytes.Buffer, dir string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := loadSettings(filepath.Join(dir, "none.toml"), slog.New(slog.DiscardHandler), new(slog.LevelVar))
+	s := loadSettings(files{config: filepath.Join(dir, "none.toml")}, slog.New(slog.DiscardHandler), new(slog.LevelVar))
 	a, err := agent.New(agent.Options{
 		Providers: s.providers(),
 		Stores:    map[string]agent.Store{provider.Memory: keychain.NewMemory()},

@@ -25,7 +25,7 @@ type tellers struct {
 	counted *metrics.Metrics
 	events  *api.Events
 	watch   atomic.Pointer[expiry.Watch] // nil until there is an agent to watch
-	desktop *notify.Desktop
+	desktop *notify.Desktop              // nil: the system service has none
 	hook    *hook.Hook
 }
 
@@ -33,6 +33,9 @@ func newTellers(counted *metrics.Metrics, s *settings, log *slog.Logger) *teller
 	programs := launch.New(launch.Options{Umask: harden.Umask(), Log: log})
 	t := &tellers{counted: counted, events: api.NewEvents()}
 	t.hook = hook.New(hook.Options{Settings: s.hook, Runner: programs, Log: log})
+	if s.system {
+		return t
+	}
 	t.desktop = notify.NewDesktop(notify.Options{
 		Open: func(ctx context.Context, page string) error {
 			err := programs.Open(ctx, page)
@@ -62,12 +65,16 @@ func (t *tellers) publish(e ipc.Event) {
 func (t *tellers) watchOver(a *agent.Agent, s *settings, log *slog.Logger) {
 	now := bootclock.Clock{}.Now
 	journal := expiry.Journal{Log: log, Publish: t.publish, Now: func() time.Time { return now().Wall }}
+	channels := []expiry.Channel{journal, t.hook}
+	if t.desktop != nil {
+		channels = append(channels, t.desktop)
+	}
 	t.watch.Store(expiry.New(expiry.Options{
 		Profiles: a,
-		Channels: []expiry.Channel{journal, t.desktop, t.hook},
+		Channels: channels,
 		Stages:   s.stages,
 		Wanted: func(channel, profile string) bool {
-			return channel != t.desktop.Name() || s.desktop(profile)
+			return t.desktop == nil || channel != t.desktop.Name() || s.desktop(profile)
 		},
 		Now: func() (time.Time, time.Duration) { i := now(); return i.Wall, i.Boot },
 		Log: log,
@@ -88,5 +95,7 @@ func (t *tellers) rouse() { t.watch.Load().Rouse() }
 // close ends what would keep the agent from ending.
 func (t *tellers) close() {
 	t.events.Close()
-	t.desktop.Close()
+	if t.desktop != nil {
+		t.desktop.Close()
+	}
 }

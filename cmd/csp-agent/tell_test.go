@@ -56,7 +56,7 @@ func TestTellers(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	s := loadSettings(filepath.Join(dir, "config.toml"), log, new(slog.LevelVar))
+	s := loadSettings(files{config: filepath.Join(dir, "config.toml")}, log, new(slog.LevelVar))
 	counted := metrics.New()
 	tell := newTellers(counted, s, log)
 	a, err := agent.New(agent.Options{

@@ -5,6 +5,9 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/cspctl/cspctl/internal/ipc"
@@ -160,7 +163,7 @@ func (a *Agent) prepare(old Record, req ipc.LoginRequest) (Record, provider.Cred
 		}
 	}
 	if a.Stores[rec.Store] == nil {
-		return rec, provider.Credential{}, errorf(ipc.CodeBadRequest, "the stores are keychain, file and memory", "there is no store %q", rec.Store)
+		return rec, provider.Credential{}, errorf(ipc.CodeBadRequest, "the stores are "+strings.Join(slices.Sorted(maps.Keys(a.Stores)), " and "), "there is no store %q", rec.Store)
 	}
 	cred := provider.Credential{Secret: sec, CA: []byte(rec.CA)}
 	cred.Binding = provider.Binding(rec.binding())

@@ -88,7 +88,11 @@ func (a *Agent) tokenFor(ctx context.Context, rec Record, req ipc.TokenRequest, 
 		acct.mu.Unlock()
 		return ipc.Token{}, bad
 	}
-	s.usage.note(now, s.entry.wanted(q))
+	wanted := s.entry.wanted(q)
+	if req.Spare {
+		wanted = 0 // nor is it renewed sooner for them
+	}
+	s.usage.note(now, wanted)
 	if !req.Fresh && up.Passcode.IsZero() && s.entry.good(now, q) {
 		acct.hits++
 		a.nudge(acct, s, now)
@@ -143,9 +147,32 @@ func (a *Agent) board(acct *account, s *slot, up provider.Request, req ipc.Token
 	if e := s.last; !req.Fresh && e != nil && e.gave < e.required(q) && e.obtained.Since(now) < e.minInterval() {
 		return nil, e.tooShort(acct.name, q) // it was asked a moment ago
 	}
+	if err := acct.spared(s, now, req, q); err != nil {
+		return nil, err
+	}
 	f := newFlight().join(req)
 	a.launch(acct, s, f)
 	return f, nil
+}
+
+// sparePause is how long after an exchange another one may be had by a caller
+// with Spare set who could do without it.
+const sparePause = time.Minute
+
+// spared returns the error that answers a caller with Spare set, if the token
+// would do for others and is less than a minute old. The caller holds acct.mu.
+func (acct *account) spared(s *slot, now Instant, req ipc.TokenRequest, q ask) *ipc.Error {
+	if !req.Spare || s.last == nil || !s.entry.good(now, ask{id: q.id}) {
+		return nil
+	}
+	left := sparePause - s.last.obtained.Since(now)
+	if left <= 0 {
+		return nil
+	}
+	e := errorf(ipc.CodeBusy, "try again then, or leave out --fresh and --min-ttl",
+		"the token of profile %s is new, and another one can be had in %d seconds", acct.name, seconds(left))
+	e.Retry = seconds(left)
+	return e
 }
 
 // tooShort is the answer to a caller whom the server cannot please.

@@ -36,8 +36,9 @@ type Settings struct {
 	// for every profile: the one of a proxy that opens TLS, for example.
 	CAFile string `toml:"ca_file"`
 
-	// AllowRoot lets root use the socket of another user's agent.
-	AllowRoot bool `toml:"allow_root"`
+	// AllowRoot lets root use the socket of another user's agent. Nil: that of
+	// the system service alone, whose administrator root is.
+	AllowRoot *bool `toml:"allow_root"`
 
 	// LogLevel is debug, info (the default), warn or error.
 	LogLevel string `toml:"log_level"`

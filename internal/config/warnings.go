@@ -29,6 +29,11 @@ type Expiry struct {
 type Profile struct {
 	// Expiry: what it says goes before the settings for all profiles.
 	Expiry Expiry `toml:"expiry"`
+	// UIDs and GIDs are who may have tokens of the profile on the sockets with
+	// the role token: nobody, where both are empty. GIDs are looked up among all
+	// groups of the peer.
+	UIDs []uint32 `toml:"uids"`
+	GIDs []uint32 `toml:"gids"`
 }
 
 // Hook is a command of the user's that is told of events.
@@ -47,8 +52,9 @@ type Socket struct {
 	// Path is absolute, in a folder that belongs to root or to the agent's user
 	// and that others can't write to.
 	Path string `toml:"path"`
-	// Role is what its users may do: observe reads expiry, status, metrics and
-	// events, and never a token.
+	// Role is what its users may do: token gets tokens of the profiles that list
+	// them, and nothing else; observe reads expiry, status, metrics and events,
+	// and never a token.
 	Role Role `toml:"role"`
 	// UIDs and GIDs are who may connect, besides the owner. GIDs are looked up
 	// among all groups of the peer.
@@ -88,15 +94,22 @@ func (t *EventType) UnmarshalText(b []byte) error {
 	return errors.New("events are warning, cleared, exchange, login and logout")
 }
 
+// The roles of further sockets.
+const (
+	RoleToken   = "token"
+	RoleObserve = "observe"
+)
+
 // Role is what the users of a socket may do.
 type Role struct{ Name string }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (r *Role) UnmarshalText(b []byte) error {
-	if r.Name = string(b); r.Name != "observe" {
-		return errors.New("role is observe")
+	switch r.Name = string(b); r.Name {
+	case RoleToken, RoleObserve:
+		return nil
 	}
-	return nil
+	return errors.New("role is token or observe")
 }
 
 // Mode are the permissions of a socket, in octal.

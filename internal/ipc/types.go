@@ -63,6 +63,11 @@ type TokenRequest struct {
 	Passcode      secret.Wire `json:"passcode,omitzero"`
 	Scope         []string    `json:"scope,omitempty"`
 	ResourceScope string      `json:"resource_scope,omitempty"`
+
+	// Spare is never sent: the agent sets it for those who may have tokens of a
+	// profile and do not own it. They can't have the server asked as often as
+	// they like, by Fresh or by MinTTL.
+	Spare bool `json:"-"`
 }
 
 // Token answers a TokenRequest.

@@ -4,6 +4,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -31,14 +32,32 @@ const (
 	Owner
 )
 
+// String is the role's name in the settings, and in the audit log.
+func (r Role) String() string {
+	switch r {
+	case Observe:
+		return "observe"
+	case Token:
+		return "token"
+	}
+	return "owner"
+}
+
 // Options are what a Server is made of. Agent is needed.
 type Options struct {
 	Agent  *agent.Agent
 	Role   Role    // of the socket; Owner if zero
 	Socket string  // its path, for the status
-	Audit  *Audit  // nil: tokens handed out are not put on record
+	Audit  *Audit  // nil: answers are not put on record
 	Events *Events // nil: there are none to read
 	Log    *slog.Logger
+
+	// Grants returns for whom the settings list a profile; the role Token alone
+	// asks. Nil: nobody is listed.
+	Grants func(profile string) Grant
+	// Listed reports whether the peer of a request is in a list; nil:
+	// listen.Listed.
+	Listed func(ctx context.Context, uids, gids []uint32) bool
 
 	// Config tells the condition of the settings.
 	Config func() ipc.ConfigStatus
@@ -66,7 +85,8 @@ type Server struct {
 // call is one request, with what every handler needs of it.
 type call struct {
 	*http.Request
-	peer listen.Peer
+	peer  listen.Peer
+	about about
 }
 
 // handler answers a call with a value for the JSON body, or with an error.
@@ -107,18 +127,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) serve(w http.ResponseWriter, req *http.Request, r route) {
 	peer, _ := listen.PeerFrom(req.Context())
-	if s.Role&r.roles == 0 {
-		s.refused(req, ipc.RefusedRole)
-		s.fail(w, req, &ipc.Error{Code: ipc.CodeNotAllowed, Message: "this socket's role does not allow that", Hint: "ask on the owner's socket"})
-		return
-	}
-	if s.Unusable != nil && !r.always {
-		if bad := s.Unusable(); bad != nil {
-			s.fail(w, req, bad)
-			return
-		}
-	}
-	v, err := r.handle(s, &call{req, peer})
+	c := &call{Request: req, peer: peer}
+	v, err := s.answer(c, r)
+	s.record(c, r, v, err)
 	if err != nil {
 		s.fail(w, req, err)
 		return
@@ -135,6 +146,39 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request, r route) {
 		return
 	}
 	s.writeJSON(w, http.StatusOK, v)
+}
+
+// answer has the route's handler answer, if the socket's role allows it.
+func (s *Server) answer(c *call, r route) (any, error) {
+	if s.Role&r.roles == 0 {
+		s.refused(c.Request, ipc.RefusedRole)
+		c.about.reason = reasonRole
+		return nil, s.notForRole()
+	}
+	if !listen.StillAdmitted(c.Context()) {
+		s.refused(c.Request, ipc.RefusedPeer)
+		return nil, &ipc.Error{Code: ipc.CodeNotAllowed, Message: "this socket does not serve your user any more", Hint: askAdmin}
+	}
+	if s.Unusable != nil && !r.always {
+		if bad := s.Unusable(); bad != nil && s.Role == Owner {
+			return nil, bad
+		} else if bad != nil {
+			return nil, &ipc.Error{Code: bad.Code, Message: "the agent's settings can't be used", Hint: askAdmin}
+		}
+	}
+	return r.handle(s, c)
+}
+
+// notForRole tells what the socket is for instead.
+func (s *Server) notForRole() error {
+	e := &ipc.Error{Code: ipc.CodeNotAllowed, Hint: "ask on the owner's socket, or " + askAdmin}
+	switch s.Role {
+	case Token:
+		e.Message = "this socket gives tokens and nothing else (its role is token)"
+	default:
+		e.Message = "this socket is for monitoring: expiry, status, metrics and events (its role is observe)"
+	}
+	return e
 }
 
 // stream is the answer of a handler that writes by itself: what is no JSON, or

@@ -1,28 +1,29 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
 	"time"
 
-	"github.com/cspctl/cspctl/internal/ipc"
-	"github.com/cspctl/cspctl/internal/ipc/listen"
 	"github.com/cspctl/cspctl/internal/linequeue"
 )
 
-// Audit puts on record who was handed which token: in a file of one JSON line
-// each, bounded in size, and in the log. The token itself is in neither.
+// Audit puts on record who was handed which token, who was refused what, and
+// who changed what: in a file of one JSON line each, bounded in size, and in the
+// log. The token itself is in neither.
 //
 // Nobody waits for the file: lines are written behind the answers, and what a
 // disk that hangs keeps from being written is counted, in the file and in the
 // log. Close writes all that is left; an agent that is killed loses the lines
 // of the last moment.
 type Audit struct {
-	path  string
-	log   *slog.Logger
-	queue *linequeue.Queue
+	path     string
+	log      *slog.Logger
+	queue    *linequeue.Queue
+	refusals refusalRate
 
 	// Of the queue's goroutine alone.
 	file   *os.File
@@ -30,7 +31,7 @@ type Audit struct {
 	failed bool // so that a full disk is logged once
 }
 
-// NewAudit returns an audit log that makes its file with the first token. The
+// NewAudit returns an audit log that makes its file with the first line. The
 // file before the one at path has .1 added.
 func NewAudit(path string, log *slog.Logger) *Audit {
 	a := &Audit{path: path, log: log}
@@ -47,30 +48,16 @@ const auditPatience = 2 * time.Second
 
 // maxAudit is the size at which the audit file is set aside, in bytes. One
 // older file is kept.
-const maxAudit = 1 << 20
+const maxAudit = 4 << 20
 
-// auditLine is one line of the file.
-type auditLine struct {
-	Time    time.Time `json:"time"`
-	UID     uint32    `json:"uid"`
-	PID     int       `json:"pid"`
-	Program string    `json:"program,omitempty"` // of the pid when it was looked up: not verified
-	Profile string    `json:"profile"`
-	Kind    string    `json:"kind"`
-	Expires time.Time `json:"token_expires_at,omitzero"`
-}
-
-// tokenServed records a token that was handed out. A record that can't be
-// written does not keep the token from its owner.
-func (a *Audit) tokenServed(p listen.Peer, t ipc.Token) {
-	if a == nil {
-		return
+// put writes a line to the file and to the log. A record that can't be written
+// does not keep the token from its owner.
+func (a *Audit) put(line auditLine) {
+	level, text := slog.LevelInfo, line.text()
+	if line.Code != "" {
+		level = slog.LevelWarn
 	}
-	line := auditLine{
-		Time: time.Now().UTC().Truncate(time.Millisecond), UID: p.UID, PID: p.PID, Program: programOf(p.PID),
-		Profile: t.Profile, Kind: t.Kind, Expires: t.ExpiresAt,
-	}
-	a.log.Info("token served", "uid", line.UID, "pid", line.PID, "program", line.Program, "profile", line.Profile, "kind", line.Kind)
+	a.log.LogAttrs(context.Background(), level, text, line.attrs()...)
 	if b, err := json.Marshal(line); err == nil {
 		a.queue.Put(append(b, '\n'))
 	}

@@ -13,27 +13,32 @@ type route struct {
 	pattern string
 	roles   Role // any of these
 	handle  handler
-	always  bool // answers even where the settings can't be used
+	action  string // what it is called in the audit log
+	reads   bool   // changes nothing and gives no token: on record where it was refused
+	always  bool   // answers even where the settings can't be used
 }
 
+// actionToken is the action of those who ask for tokens.
+const actionToken = "token"
+
 var routes = []route{
-	{pattern: "GET /v1/token", roles: Token | Owner, handle: getToken},
-	{pattern: "POST /v1/token", roles: Token | Owner, handle: postToken},
-	{pattern: "GET /v1/status", roles: Observe | Owner, handle: status, always: true},
-	{pattern: "GET /v1/profiles", roles: Owner, handle: profiles, always: true},
-	{pattern: "GET /v1/profiles/{name}", roles: Owner, handle: profile, always: true},
-	{pattern: "GET /v1/profile", roles: Owner, handle: namedProfile, always: true},
-	{pattern: "PUT /v1/profiles/{name}", roles: Owner, handle: login},
-	{pattern: "DELETE /v1/profiles/{name}", roles: Owner, handle: remove},
-	{pattern: "POST /v1/profiles/{name}/logout", roles: Owner, handle: logout},
-	{pattern: "POST /v1/profiles/{name}/rename", roles: Owner, handle: rename},
-	{pattern: "POST /v1/profiles/{name}/use", roles: Owner, handle: use},
-	{pattern: "GET /v1/profiles/{name}/details", roles: Owner, handle: details},
-	{pattern: "GET /v1/profiles/{name}/inspect", roles: Owner, handle: inspect},
-	{pattern: "GET /v1/expiry", roles: Observe | Owner, handle: expiry},
-	{pattern: "GET /v1/events", roles: Observe | Owner, handle: events},
-	{pattern: "GET /metrics", roles: Observe | Owner, handle: metrics, always: true},
-	{pattern: "POST /v1/unlock", roles: Owner, handle: unlock},
+	{pattern: "GET /v1/token", roles: Token | Owner, handle: getToken, action: actionToken},
+	{pattern: "POST /v1/token", roles: Token | Owner, handle: postToken, action: actionToken},
+	{pattern: "GET /v1/status", roles: Observe | Owner, handle: status, action: "status", reads: true, always: true},
+	{pattern: "GET /v1/profiles", roles: Token | Owner, handle: profiles, action: "profiles", reads: true, always: true},
+	{pattern: "GET /v1/profiles/{name}", roles: Owner, handle: profile, action: "profile", reads: true, always: true},
+	{pattern: "GET /v1/profile", roles: Owner, handle: namedProfile, action: "profile", reads: true, always: true},
+	{pattern: "PUT /v1/profiles/{name}", roles: Owner, handle: login, action: "login"},
+	{pattern: "DELETE /v1/profiles/{name}", roles: Owner, handle: remove, action: "remove"},
+	{pattern: "POST /v1/profiles/{name}/logout", roles: Owner, handle: logout, action: "logout"},
+	{pattern: "POST /v1/profiles/{name}/rename", roles: Owner, handle: rename, action: "rename"},
+	{pattern: "POST /v1/profiles/{name}/use", roles: Owner, handle: use, action: "use"},
+	{pattern: "GET /v1/profiles/{name}/details", roles: Owner, handle: details, action: "details"},
+	{pattern: "GET /v1/profiles/{name}/inspect", roles: Owner, handle: inspect, action: "inspect"},
+	{pattern: "GET /v1/expiry", roles: Observe | Owner, handle: expiry, action: "expiry", reads: true},
+	{pattern: "GET /v1/events", roles: Observe | Owner, handle: events, action: "events", reads: true},
+	{pattern: "GET /metrics", roles: Observe | Owner, handle: metrics, action: "metrics", reads: true, always: true},
+	{pattern: "POST /v1/unlock", roles: Owner, handle: unlock, action: "unlock"},
 }
 
 // done answers calls that have nothing to say.
@@ -70,12 +75,23 @@ func postToken(s *Server, c *call) (any, error) {
 }
 
 func token(s *Server, c *call, req ipc.TokenRequest) (any, error) {
-	t, err := s.Agent.Token(c.Context(), req)
+	c.about.profile, c.about.kind = req.Profile, req.Kind
+	if s.Role == Owner {
+		return s.Agent.Token(c.Context(), req)
+	}
+	req, err := s.grant(c, req)
 	if err != nil {
 		return nil, err
 	}
-	s.Audit.tokenServed(c.peer, t)
-	return t, nil
+	t, err := s.Agent.Token(c.Context(), req)
+	switch {
+	case err == nil:
+		return grantedToken(t), nil
+	case codeOf(err) == ipc.CodeNoSuchProfile:
+		return nil, noGrant(req.Profile, c.peer.UID)
+	}
+	c.about.code = codeOf(err)
+	return nil, grantedError(err, req.Profile)
 }
 
 func status(s *Server, c *call) (any, error) {
@@ -90,7 +106,12 @@ func status(s *Server, c *call) (any, error) {
 	return st, nil
 }
 
-func profiles(s *Server, _ *call) (any, error) { return s.Agent.Profiles() }
+func profiles(s *Server, c *call) (any, error) {
+	if s.Role == Token {
+		return s.granted(c)
+	}
+	return s.Agent.Profiles()
+}
 
 func profile(s *Server, c *call) (any, error) { return s.Agent.Profile(c.PathValue("name")) }
 
@@ -113,6 +134,8 @@ func login(s *Server, c *call) (any, error) {
 		return nil, err
 	}
 	defer release()
+	before, err := s.Agent.Profile(c.PathValue("name"))
+	c.about.replaced = err == nil && !before.LoggedOut
 	return s.Agent.Login(c.Context(), c.PathValue("name"), req)
 }
 
@@ -135,6 +158,7 @@ func rename(s *Server, c *call) (any, error) {
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
+	c.about.to = req.To
 	return done{}, s.Agent.Rename(c.Context(), c.PathValue("name"), req.To, c.interactive())
 }
 

@@ -234,18 +234,32 @@ func ask[T any](c net.Conn, what func(fd int) (T, error)) (answer T, err error) 
 	return answer, err
 }
 
-// lists reports whether the peer is among UIDs or in one of GIDs. A number that
+// lists reports whether the peer is among uids or in one of gids. A number that
 // stands for many users or groups lists none of them.
-func (o Options) lists(c net.Conn, p Peer) bool {
+func lists(c net.Conn, p Peer, uids, gids []uint32) bool {
 	listed := func(list []uint32, id uint32) bool { return slices.Contains(list, id) && !standsForMany(id) }
-	if listed(o.UIDs, p.UID) {
+	if listed(uids, p.UID) {
 		return true
 	}
-	if len(o.GIDs) == 0 {
+	if len(gids) == 0 {
 		return false
 	}
 	groups, err := ask(c, groupsOf) // without those, the primary one counts
-	return listed(o.GIDs, p.GID) || err == nil && slices.ContainsFunc(groups, func(g uint32) bool { return listed(o.GIDs, g) })
+	return listed(gids, p.GID) || err == nil && slices.ContainsFunc(groups, func(g uint32) bool { return listed(gids, g) })
+}
+
+// GroupOf returns the group that owns a socket, where it is one that some users
+// are put into: not root's, and none that stands for many.
+func GroupOf(path string) (gid uint32, ok bool) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return 0, false
+	}
+	st, isStat := info.Sys().(*syscall.Stat_t)
+	if !isStat || st.Gid == 0 || standsForMany(st.Gid) {
+		return 0, false
+	}
+	return st.Gid, true
 }
 
 // ownerOnly allows the agent's own user, and root if it may.

@@ -81,6 +81,7 @@ type Listener struct {
 	o     Options
 	name  string
 	owner func(Peer) bool // by AllowRoot
+	users atomic.Pointer[users]
 
 	inner   atomic.Pointer[net.Listener] // Restore replaces it
 	still   func() bool                  // the path still leads to this listener
@@ -96,13 +97,28 @@ type Listener struct {
 	closeErr error
 }
 
+// users are who is served besides the owner.
+type users struct{ uids, gids []uint32 }
+
 func newListener(o Options, inner net.Listener) *Listener {
 	l := &Listener{
 		o: o, owner: ownerOnly(o.AllowRoot), still: func() bool { return true }, clean: func() {}, restore: func() error { return nil },
 		slots: make(chan struct{}, o.MaxConns), perUID: map[uint32]int{}, closed: make(chan struct{}),
 	}
 	l.inner.Store(&inner)
+	l.Admit(o.UIDs, o.GIDs)
 	return l
+}
+
+// Admit replaces who is served besides the owner: UIDs and GIDs of Options.
+// Connections that are open stay; StillAdmitted tells of each whether it would
+// be accepted now.
+func (l *Listener) Admit(uids, gids []uint32) { l.users.Store(&users{uids, gids}) }
+
+// serves reports whether the peer of a connection may use the socket.
+func (l *Listener) serves(raw net.Conn, peer Peer) bool {
+	u := l.users.Load()
+	return l.owner(peer) || lists(raw, peer, u.uids, u.gids)
 }
 
 // Path returns the socket's path.
@@ -180,7 +196,7 @@ func (l *Listener) admit(raw net.Conn) (Peer, error) {
 	if err != nil {
 		return Peer{}, fmt.Errorf("the peer is unknown: %w", err)
 	}
-	if !l.owner(peer) && !l.o.lists(raw, peer) {
+	if !l.serves(raw, peer) {
 		return peer, ErrNotAllowed
 	}
 	l.mu.Lock()
@@ -241,4 +257,33 @@ func PeerFrom(ctx context.Context) (Peer, bool) {
 		return c.peer, true
 	}
 	return Peer{}, false
+}
+
+// StillAdmitted reports whether the socket still serves the peer of a request,
+// whose connection may have been accepted before Admit. A request that came
+// over no Listener is left to others.
+func StillAdmitted(ctx context.Context) bool {
+	c, ok := ctx.Value(contextKey{}).(*conn)
+	return !ok || c.l.serves(c.Conn, c.peer)
+}
+
+// Listed reports whether the peer of a request is among uids, or in one of gids
+// with any of its groups. A number that stands for many lists none of them, and
+// a request that came over no Listener is nobody's.
+func Listed(ctx context.Context, uids, gids []uint32) bool {
+	c, ok := ctx.Value(contextKey{}).(*conn)
+	return ok && lists(c.Conn, c.peer, uids, gids)
+}
+
+// ProgramOf returns the path of the program that the peer of a request runs, or
+// "" if the system does not tell or the peer has ended. It is verified if the
+// process that connected still had its pid after the name was read: then the
+// name is that process's own, though not what its user made it do. Otherwise
+// another process may have had the pid.
+func ProgramOf(ctx context.Context) (path string, verified bool) {
+	c, ok := ctx.Value(contextKey{}).(*conn)
+	if !ok || c.peer.PID <= 0 {
+		return "", false
+	}
+	return programOf(c.Conn, c.peer.PID)
 }

@@ -1,7 +1,9 @@
 //go:build !linux
 
-package api
+package listen
+
+import "net"
 
 // programOf names nothing: without /proc, a name would need a call that can
 // be answered by another process by the time it is made.
-func programOf(int) string { return "" }
+func programOf(net.Conn, int) (path string, verified bool) { return "", false }
