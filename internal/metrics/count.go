@@ -17,7 +17,7 @@ const (
 	otherReason = "other"
 )
 
-var reasons = []string{ipc.RefusedPeer, ipc.RefusedBusy, ipc.RefusedUnknown, ipc.RefusedRole, ipc.RefusedHost, otherReason}
+var reasons = []string{ipc.RefusedPeer, ipc.RefusedBusy, ipc.RefusedUnknown, ipc.RefusedRole, ipc.RefusedProfile, ipc.RefusedHost, otherReason}
 
 var outcomes = []string{ipc.OutcomeGranted, ipc.OutcomeRefused, ipc.OutcomeStore, ipc.OutcomeFailed}
 

@@ -75,8 +75,7 @@ func (s *Server) grant(c *call, req ipc.TokenRequest) (ipc.TokenRequest, error) 
 	c.about.profile = req.Profile
 	if !s.listed(c.Context(), req.Profile) {
 		if _, err := s.Agent.Profile(req.Profile); err == nil {
-			c.about.reason = reasonNotListed
-			s.tellUnlisted(c, req.Profile)
+			s.unlisted(c, req.Profile)
 		}
 		return req, noGrant(req.Profile, c.peer.UID)
 	}
@@ -108,8 +107,7 @@ func (s *Server) grantedDefault(c *call) (string, error) {
 	}
 	switch len(names) {
 	case 0:
-		c.about.reason = reasonNotListed
-		s.tellUnlisted(c, "NAME")
+		s.unlisted(c, "NAME")
 		return "", &ipc.Error{Code: ipc.CodeNoSuchProfile, Message: "no profile is for this user",
 			Hint: askAdmin + ", who adds uid " + number(c.peer.UID) + " or a group of yours to one"}
 	case 1:
@@ -123,9 +121,11 @@ func (s *Server) grantedDefault(c *call) (string, error) {
 	return "", &ipc.Error{Code: ipc.CodeNoSuchProfile, Message: "several profiles are for this user, and none of them is the default one: " + text, Hint: "name one of them"}
 }
 
-// tellUnlisted tells the administrator how to list a user who asked, as often as
+// unlisted counts the refusal, and tells the administrator how to list a user who asked, as often as
 // refusals are put on record.
-func (s *Server) tellUnlisted(c *call, profile string) {
+func (s *Server) unlisted(c *call, profile string) {
+	s.refused(c.Request, ipc.RefusedProfile)
+	c.about.reason = reasonNotListed
 	c.about.fix = "uids = [" + number(c.peer.UID) + "] or gids = [" + number(c.peer.GID) + "] below [profiles." + profile + "] in the settings, then SIGHUP"
 }
 

@@ -12,8 +12,8 @@ import (
 )
 
 // auditLine is one line of the audit file: an answer, and who got it. The uid
-// and gid are the kernel's word; the program is what the process with that pid
-// ran, and its own name if it is verified (see listen.ProgramOf).
+// and gid are the kernel's word; the program is somebody's word unless it is
+// verified (see listen.ProgramOf).
 type auditLine struct {
 	Time     time.Time `json:"time"`
 	Action   string    `json:"action"`         // of the route; connect where the connection was refused
@@ -82,9 +82,9 @@ type about struct {
 }
 
 // record puts the answer to a request on record. What only looks is recorded
-// where it was refused.
+// where it was refused to others than the owner.
 func (s *Server) record(c *call, r route, v any, err error) {
-	if s.Audit == nil || err == nil && r.reads {
+	if s.Audit == nil || r.reads && (err == nil || s.Role == Owner) {
 		return
 	}
 	line := auditLine{

@@ -14,7 +14,7 @@ type route struct {
 	roles   Role // any of these
 	handle  handler
 	action  string // what it is called in the audit log
-	reads   bool   // changes nothing and gives no token: on record where it was refused
+	reads   bool   // changes nothing and gives no token; see record
 	always  bool   // answers even where the settings can't be used
 }
 

@@ -275,11 +275,12 @@ func Listed(ctx context.Context, uids, gids []uint32) bool {
 	return ok && lists(c.Conn, c.peer, uids, gids)
 }
 
-// ProgramOf returns the path of the program that the peer of a request runs, or
-// "" if the system does not tell or the peer has ended. It is verified if the
-// process that connected still had its pid after the name was read: then the
-// name is that process's own, though not what its user made it do. Otherwise
-// another process may have had the pid.
+// ProgramOf returns the program that the peer of a request runs, or "" if the
+// system does not tell or the peer has ended: the path of its file, or else the
+// name that the process goes by. It is verified if it is the path, and the
+// process that connected still had its pid after it was read. Otherwise another
+// process may have had the pid, or the name may be one that the process gave
+// itself. What a user makes a program do is not verified in any case.
 func ProgramOf(ctx context.Context) (path string, verified bool) {
 	c, ok := ctx.Value(contextKey{}).(*conn)
 	if !ok || c.peer.PID <= 0 {

@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,10 +19,7 @@ func programOf(c net.Conn, pid int) (path string, verified bool) {
 	if err == unix.ESRCH || err == unix.EINVAL {
 		return "", false // the peer has ended: what has its pid now is another's
 	}
-	path, readErr := os.Readlink("/proc/" + strconv.Itoa(pid) + "/exe")
-	if readErr != nil {
-		path = ""
-	}
+	path, own := nameOf("/proc/" + strconv.Itoa(pid))
 	if err != nil { // an older kernel, which does not know the option
 		return path, false
 	}
@@ -30,7 +28,18 @@ func programOf(c net.Conn, pid int) (path string, verified bool) {
 	if !alive(pidfd) {
 		return "", false
 	}
-	return path, path != ""
+	return path, own
+}
+
+// nameOf returns the program that a process runs. Of another user's process, the
+// kernel tells nobody but root that; then it is the name that the process goes by
+// (proc_pid_comm(5)), which it may have given itself.
+func nameOf(proc string) (name string, own bool) {
+	if exe, err := os.Readlink(proc + "/exe"); err == nil {
+		return exe, true
+	}
+	comm, _ := os.ReadFile(proc + "/comm")
+	return strings.TrimSuffix(string(comm), "\n"), false
 }
 
 // alive reports whether the process of a pidfd has not ended; one that has is
