@@ -50,6 +50,24 @@ func TestMain(m *testing.M) {
 		} else {
 			fmt.Println(reply.Status, string(reply.Body))
 		}
+	case "leave": // connects to argv[1], and leaves the connection to another process
+		c, err := net.Dial("unix", os.Args[1])
+		if err != nil {
+			fmt.Println("error:", err)
+			break
+		}
+		f, err := c.(*net.UnixConn).File()
+		if err != nil {
+			fmt.Println("error:", err)
+			break
+		}
+		heir := exec.Command("/bin/sh", "-c", `printf 'GET /left HTTP/1.1\r\nHost: agent\r\n' >&3; cat >/dev/null; printf '\r\n' >&3; cat <&3 >/dev/null`)
+		heir.Stdin, heir.ExtraFiles = os.Stdin, []*os.File{f}
+		if err := heir.Start(); err != nil {
+			fmt.Println("error:", err)
+			break
+		}
+		fmt.Println("left")
 	case "activated":
 		ls, err := listen.Activated(func(string, string) listen.Options { return listen.Options{} })
 		if err != nil {
