@@ -71,6 +71,9 @@ func (f *files) moved(getenv func(string) string) error {
 // state is in the folder that systemd made for it (StateDirectory= of
 // systemd.exec(5)).
 func findSystemFiles(getenv func(string) string) (files, error) {
+	if runtime.GOOS == "windows" {
+		return files{}, errors.New("there is no system service on Windows, where a pipe is its user's alone: csp-agent run")
+	}
 	dir, _, _ := strings.Cut(getenv("STATE_DIRECTORY"), ":") // there may be several
 	if dir == "" {
 		dir = "/var/lib/csp-agent"

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -41,6 +42,44 @@ func TestErrorsTellWhichSocket(t *testing.T) {
 		e, ok := errors.AsType[*Error](err)
 		if !ok || e.Line != c.line || !strings.HasPrefix(e.Text, c.want) {
 			t.Errorf("%s: got %v, want line %d: %s", c.name, err, c.line, c.want)
+		}
+	}
+}
+
+// A build machine: who connects, and who may have which profile.
+func TestProfilesForOthers(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("has no further sockets")
+	}
+	s, err := parse("config.toml", []byte(`
+allow_root = false
+
+[profiles.ci]
+uids = [991]
+gids = [990, 4294967295]
+[profiles.ci.expiry]
+desktop = false
+
+[[sockets]]
+path = "/run/csp-agent/token.sock"
+role = "token"
+gids = [990]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := s.Profiles["ci"]
+	if s.AllowRoot == nil || *s.AllowRoot || len(s.Sockets) != 1 || s.Sockets[0].Role.Name != RoleToken ||
+		!slices.Equal(p.UIDs, []uint32{991}) || !slices.Equal(p.GIDs, []uint32{990, 4294967295}) || s.Desktop("ci") {
+		t.Errorf("%+v", s)
+	}
+	for text, line := range map[string]int{
+		"[profiles.ci]\nuids = [-1]\n": 2, "[profiles.ci]\ngids = [\"builders\"]\n": 2, "[profiles.ci]\nuid = 5\n": 2,
+		"[[sockets]]\npath = \"/run/x\"\nrole = \"owner\"\nuids = [1]\n": 3,
+	} {
+		_, err := parse("config.toml", []byte(text))
+		if e, ok := errors.AsType[*Error](err); !ok || e.Line != line {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 }
