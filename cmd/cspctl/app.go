@@ -71,13 +71,18 @@ type app struct {
 }
 
 // agent returns a client that starts the agent if none answers.
-func (a *app) agent() *ipc.Client { return a.open(false) }
+func (a *app) agent() *ipc.Client { return a.open(ipc.Options{}) }
+
+// ownAgent returns a client for what concerns secrets: of itself, it never picks
+// the system service.
+func (a *app) ownAgent() *ipc.Client { return a.open(ipc.Options{OwnOnly: true}) }
 
 // runningAgent returns a client that never starts one.
-func (a *app) runningAgent() *ipc.Client { return a.open(true) }
+func (a *app) runningAgent() *ipc.Client { return a.open(ipc.Options{NoStart: true}) }
 
-func (a *app) open(noStart bool) *ipc.Client {
-	return ipc.Open(ipc.Options{Getenv: a.getenv, NoStart: noStart, OnVersion: a.sawVersion})
+func (a *app) open(o ipc.Options) *ipc.Client {
+	o.Getenv, o.OnVersion = a.getenv, a.sawVersion
+	return ipc.Open(o)
 }
 
 // sawVersion says once that the agent is of another version, as after an

@@ -76,7 +76,7 @@ func runLogin(a *app, args []string, o loginOptions) error {
 		return err
 	}
 	// Before the secret is asked for: without an agent, it would be typed in vain.
-	c := a.agent()
+	c := a.ownAgent()
 	old, err := profileBefore(c, name)
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ given out work until they expire, and so does the API token itself.`,
 }
 
 func runLogout(a *app, args []string, all bool) error {
-	c := a.agent()
+	c := a.ownAgent()
 	if !all {
 		name, err := a.named(c, args)
 		if err != nil {

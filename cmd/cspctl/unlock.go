@@ -30,7 +30,7 @@ func runUnlock(a *app, file string) error {
 	if err != nil {
 		return err
 	}
-	c := a.agent()
+	c := a.ownAgent()
 	req := ipc.UnlockRequest{Passphrase: passphrase, Choose: file != ""}
 	err = c.Call("POST", "/v1/unlock", req, nil)
 	if codeOf(err) != ipc.CodePassphraseNotSet {

@@ -15,6 +15,7 @@ import (
 type Options struct {
 	Getenv    func(string) string       // nil: os.Getenv
 	NoStart   bool                      // never start an agent, as in shell completion
+	OwnOnly   bool                      // never the system service's socket, unless CSP_AGENT_SOCK names it: as for a login
 	OnVersion func(agentVersion string) // called at most once, if the agent's version is not ours
 }
 
@@ -68,7 +69,7 @@ func (c *Client) Do(req Request) (*Reply, error) {
 }
 
 func (c *Client) exchange(raw []byte, ownOnly bool, deadline time.Time) (*Reply, string, error) {
-	conn, path, err := c.connect(ownOnly, deadline)
+	conn, path, err := c.connect(ownOnly || c.o.OwnOnly, deadline)
 	if err != nil {
 		return nil, path, err
 	}

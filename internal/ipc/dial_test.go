@@ -140,6 +140,7 @@ func TestWhichAgent(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		own, holds, system, explicit bool
+		ownOnly                      bool // asked for by the caller
 		method                       string
 		want                         string // "" for nobody
 	}{
@@ -150,6 +151,9 @@ func TestWhichAgent(t *testing.T) {
 		"own with profiles answers":     {own: true, holds: true, system: true, want: "own"},
 		"none":                          {want: ""},
 		"the variable wins":             {own: true, system: true, explicit: true, want: "explicit"},
+		"a question before a login":     {system: true, ownOnly: true, want: ""},
+		"such a question to one's own":  {own: true, system: true, ownOnly: true, want: "own"},
+		"such a question, the variable": {system: true, explicit: true, ownOnly: true, want: "explicit"},
 		"login avoids the system's":     {system: true, method: "PUT", want: ""},
 		"login goes to one's own":       {own: true, system: true, method: "PUT", want: "own"},
 		"login where the variable says": {explicit: true, system: true, method: "PUT", want: "explicit"},
@@ -181,10 +185,12 @@ func TestWhichAgent(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			client := ipc.Open(ipc.Options{NoStart: true, Getenv: env(vars...)})
+			client := ipc.Open(ipc.Options{NoStart: true, OwnOnly: c.ownOnly, Getenv: env(vars...)})
 			method := c.method
 			if method == "" {
 				method = "GET"
+			}
+			if c.method == "" && !c.ownOnly {
 				wantPath := paths[c.want]
 				if c.want == "" {
 					wantPath = paths["own"]
