@@ -128,6 +128,13 @@ func TestP8SharedHost(t *testing.T) {
 		}
 		c.Exec(t, "systemctl", "restart", "csp-agent.service")
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for _, args := range [][]string{{"cspctl", "status"}, {"cspctl", "token", "ci"}} { // root, who has not read on
+		if out, err := c.Command(ctx, args...).CombinedOutput(); err == nil || !strings.Contains(string(out), owner) {
+			t.Errorf("%v: %v, %s", args, err, out)
+		}
+	}
 	if out := c.Exec(t, "env", owner, "cspctl", "status"); !strings.Contains(out, "ci") {
 		t.Errorf("root's view: %s", out)
 	}

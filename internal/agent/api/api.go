@@ -20,29 +20,6 @@ import (
 	"github.com/cspctl/cspctl/internal/ipc/listen"
 )
 
-// Role is what the users of a socket may do. Each socket has exactly one.
-type Role int
-
-const (
-	// Observe may read expiry, status and metrics, and never a token.
-	Observe Role = 1 << iota
-	// Token may ask for tokens.
-	Token
-	// Owner may do everything.
-	Owner
-)
-
-// String is the role's name in the settings, and in the audit log.
-func (r Role) String() string {
-	switch r {
-	case Observe:
-		return "observe"
-	case Token:
-		return "token"
-	}
-	return "owner"
-}
-
 // Options are what a Server is made of. Agent is needed.
 type Options struct {
 	Agent  *agent.Agent
@@ -146,39 +123,6 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request, r route) {
 		return
 	}
 	s.writeJSON(w, http.StatusOK, v)
-}
-
-// answer has the route's handler answer, if the socket's role allows it.
-func (s *Server) answer(c *call, r route) (any, error) {
-	if s.Role&r.roles == 0 {
-		s.refused(c.Request, ipc.RefusedRole)
-		c.about.reason = reasonRole
-		return nil, s.notForRole()
-	}
-	if !listen.StillAdmitted(c.Context()) {
-		s.refused(c.Request, ipc.RefusedPeer)
-		return nil, &ipc.Error{Code: ipc.CodeNotAllowed, Message: "this socket does not serve your user any more", Hint: askAdmin}
-	}
-	if s.Unusable != nil && !r.always {
-		if bad := s.Unusable(); bad != nil && s.Role == Owner {
-			return nil, bad
-		} else if bad != nil {
-			return nil, &ipc.Error{Code: bad.Code, Message: "the agent's settings can't be used", Hint: askAdmin}
-		}
-	}
-	return r.handle(s, c)
-}
-
-// notForRole tells what the socket is for instead.
-func (s *Server) notForRole() error {
-	e := &ipc.Error{Code: ipc.CodeNotAllowed, Hint: "ask on the owner's socket, or " + askAdmin}
-	switch s.Role {
-	case Token:
-		e.Message = "this socket gives tokens and nothing else (its role is token)"
-	default:
-		e.Message = "this socket is for monitoring: expiry, status, metrics and events (its role is observe)"
-	}
-	return e
 }
 
 // stream is the answer of a handler that writes by itself: what is no JSON, or

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/ipc/listen"
 )
 
 // Events hands what happens to those who read GET /v1/events. A reader who is
@@ -166,7 +167,7 @@ func events(s *Server, c *call) (any, error) {
 			case <-s.Events.closed:
 				return
 			case <-beat.C:
-				if !write(nil) {
+				if !listen.StillAdmitted(c.Context()) || !write(nil) {
 					return
 				}
 			case <-r.wake:

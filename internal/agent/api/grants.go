@@ -77,7 +77,7 @@ func (s *Server) grant(c *call, req ipc.TokenRequest) (ipc.TokenRequest, error) 
 		if _, err := s.Agent.Profile(req.Profile); err == nil {
 			s.unlisted(c, req.Profile)
 		}
-		return req, noGrant(req.Profile, c.peer.UID)
+		return req, s.noGrant(c, req.Profile)
 	}
 	req.Interactive, req.Spare = false, true
 	if req.Warnings != ipc.WarningsAlways {
@@ -86,9 +86,16 @@ func (s *Server) grant(c *call, req ipc.TokenRequest) (ipc.TokenRequest, error) 
 	return req, nil
 }
 
-func noGrant(profile string, uid uint32) *ipc.Error {
-	return &ipc.Error{Code: ipc.CodeNoSuchProfile, Message: "profile " + profile + " does not exist or is not for this user",
-		Hint: askAdmin + ", who adds uid " + number(uid) + " or a group of yours to it"}
+func (s *Server) noGrant(c *call, profile string) *ipc.Error {
+	return &ipc.Error{Code: ipc.CodeNoSuchProfile, Message: "profile " + profile + " does not exist or is not for this user", Hint: s.whoLists(c)}
+}
+
+// whoLists is the hint for a user whom no list has.
+func (s *Server) whoLists(c *call) string {
+	if c.peer.UID == 0 {
+		return "root asks on the owner's socket (" + s.ownersSocket() + "), or is listed like others"
+	}
+	return askAdmin + ", who lists uid " + number(c.peer.UID) + " or a group of yours for it"
 }
 
 // grantedDefault is the profile of a request that names none: the default one if
@@ -108,8 +115,7 @@ func (s *Server) grantedDefault(c *call) (string, error) {
 	switch len(names) {
 	case 0:
 		s.unlisted(c, "NAME")
-		return "", &ipc.Error{Code: ipc.CodeNoSuchProfile, Message: "no profile is for this user",
-			Hint: askAdmin + ", who adds uid " + number(c.peer.UID) + " or a group of yours to one"}
+		return "", &ipc.Error{Code: ipc.CodeNoSuchProfile, Message: "no profile is for this user", Hint: s.whoLists(c)}
 	case 1:
 		return names[0], nil
 	}

@@ -88,7 +88,7 @@ func token(s *Server, c *call, req ipc.TokenRequest) (any, error) {
 	case err == nil:
 		return grantedToken(t), nil
 	case codeOf(err) == ipc.CodeNoSuchProfile:
-		return nil, noGrant(req.Profile, c.peer.UID)
+		return nil, s.noGrant(c, req.Profile)
 	}
 	c.about.code = codeOf(err)
 	return nil, grantedError(err, req.Profile)

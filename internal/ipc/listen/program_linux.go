@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"errors"
 	"net"
 	"os"
 	"strconv"
@@ -16,7 +17,7 @@ func programOf(c net.Conn, pid int) (path string, verified bool) {
 	pidfd, err := ask(c, func(fd int) (int, error) {
 		return unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PEERPIDFD)
 	})
-	if err == unix.ESRCH || err == unix.EINVAL {
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
 		return "", false // the peer has ended: what has its pid now is another's
 	}
 	path, own := nameOf("/proc/" + strconv.Itoa(pid))
