@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -199,4 +200,68 @@ func TestSystemServiceSockets(t *testing.T) {
 	if out, code, stderr := s.as(bob, []uint32{0}, "cspctl", "token", "ci"); code != 6 || !strings.Contains(stderr, "does not serve your user") {
 		t.Errorf("exit %d, %q, %q", code, out, stderr)
 	}
+}
+
+// A user's own agent gives tokens to others, too, through a socket of the
+// settings: to a build group, a container, another machine. Its user is listed
+// like others there, since it is somebody else who asks through it.
+func TestT27TokenSocketOfAUsersOwnAgent(t *testing.T) {
+	o := newObservers(t)
+	if err := os.Mkdir(o.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	socket := fmt.Sprintf("[[sockets]]\npath = \"SOCKET\"\nrole = \"token\"\nuids = [%d]\n", bob)
+	o.settings(socket + fmt.Sprintf("[profiles.prod]\nuids = [%d]\n", bob))
+	if err := o.startAgent(o.env); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"first", "prod"} {
+		if out, err := o.login(name, "prod.token"); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	o.until("the socket is made", func() bool { return exists(o.socket) })
+	expect := func(uid uint32, code int, want string, args ...string) {
+		t.Helper()
+		out, got, stderr := o.as(uid, nil, append([]string{"cspctl"}, args...)...)
+		if got != code || !strings.Contains(out+stderr, want) || code != 0 && out != "" {
+			t.Errorf("uid %d, %v: exit %d, %q, %q", uid, args, got, out, stderr)
+		}
+	}
+	expect(bob, 0, "eyJ", "token", "prod")
+	expect(bob, 0, "eyJ", "token") // the only one that is bob's; the default one is not
+	expect(bob, 3, "does not exist or is not for this user", "token", "first")
+	expect(bob, 0, "prod", "profile", "list")
+	expect(alice, 6, "does not serve your user", "token", "prod")
+	expect(0, 3, "does not exist or is not for this user", "token", "prod")
+
+	// A renamed profile is for nobody.
+	c := o.cspctl("profile", "rename", "prod", "main")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	expect(bob, 3, "does not exist or is not for this user", "token", "main")
+	expect(bob, 3, "no profile is for this user", "token")
+
+	// What its users are told of a credential that asks for a passcode by now.
+	if err := o.control("POST", "faults", `{"endpoint":"authorize","status":400,"message":"invalid_grant: Invalid refresh token"}`, nil); err != nil {
+		t.Fatal(err)
+	}
+	o.settings(socket + fmt.Sprintf("[profiles.main]\nuids = [%d]\n", bob))
+	if out, err := o.cspctl("token", "main", "--fresh").CombinedOutput(); err == nil {
+		t.Errorf("the server refuses, and yet: %s", out)
+	}
+	o.until("the list is read", func() bool {
+		_, code, _ := o.as(bob, nil, "cspctl", "token", "main")
+		return code != 3
+	})
+	o.world.agent.stop(syscall.SIGTERM) // what was cached is gone, the refusal is remembered
+	if err := o.startAgent(o.env); err != nil {
+		t.Fatal(err)
+	}
+	o.until("the socket is made", func() bool {
+		_, code, _ := o.as(bob, nil, "cspctl", "token", "main")
+		return code != 6
+	})
+	expect(bob, 4, "the credential of profile main needs a one-time passcode, which is the owner's to give\ncspctl: hint: ask the administrator of this agent", "token", "main")
 }
