@@ -86,7 +86,7 @@ func TestP8SharedHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	const owner = "CSP_AGENT_SOCK=/run/csp-agent/agent.sock"
-	c.Exec(t, "env", owner, "cspctl", "login", "ci", "--server", server, "--token-file", "/run/ci.token")
+	c.Exec(t, "env", owner, "/usr/local/bin/cspctl", "login", "ci", "--server", server, "--token-file", "/run/ci.token")
 
 	as := func(user string, args ...string) (stdout, stderr string, code int) {
 		t.Helper()
@@ -130,12 +130,12 @@ func TestP8SharedHost(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	for _, args := range [][]string{{"cspctl", "status"}, {"cspctl", "token", "ci"}} { // root, who has not read on
+	for _, args := range [][]string{{"/usr/local/bin/cspctl", "status"}, {"/usr/local/bin/cspctl", "token", "ci"}} { // root, who has not read on
 		if out, err := c.Command(ctx, args...).CombinedOutput(); err == nil || !strings.Contains(string(out), owner) {
 			t.Errorf("%v: %v, %s", args, err, out)
 		}
 	}
-	if out := c.Exec(t, "env", owner, "cspctl", "status"); !strings.Contains(out, "ci") {
+	if out := c.Exec(t, "env", owner, "/usr/local/bin/cspctl", "status"); !strings.Contains(out, "ci") {
 		t.Errorf("root's view: %s", out)
 	}
 	journal := c.Exec(t, "journalctl", "-u", "csp-agent", "-o", "cat")
