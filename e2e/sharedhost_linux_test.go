@@ -42,6 +42,13 @@ FileDescriptorName=token
 Service=csp-agent.service
 `
 
+const tidyHost = `cd /
+systemctl stop csp-agent.socket csp-agent-token.socket csp-agent.service shared-sim.service
+rm -rf /etc/systemd/system/csp-agent* /etc/csp-agent /var/lib/csp-agent /run/csp-agent /run/sim.url /run/ci.token
+for user in ann ben cal csp-agent; do userdel $user; done
+groupdel cspctl
+systemctl daemon-reload`
+
 // On a shared host, by a real systemd: who is in the group and listed has a token
 // with no word about where from, also after a restart that nobody unlocks.
 func TestP8SharedHost(t *testing.T) {
@@ -51,8 +58,16 @@ func TestP8SharedHost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Put(t, "/usr/local/bin/"+name, b, 0o755)
+		c.Put(t, "/usr/local/bin/new", b, 0o755)
+		c.Exec(t, "mv", "/usr/local/bin/new", "/usr/local/bin/"+name) // another test's may run
 	}
+	t.Cleanup(func() { // the container is other tests', too
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if out, err := c.Command(ctx, "/bin/sh", "-c", tidyHost).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
 	c.Exec(t, "groupadd", "--system", "cspctl")
 	c.Exec(t, "useradd", "--system", "--no-create-home", "csp-agent")
 	for name, group := range map[string]string{"ann": "cspctl", "ben": "cspctl", "cal": ""} {
