@@ -16,10 +16,18 @@ import (
 // it. The pipe's access list names the user's SID alone; it is made as the
 // first instance of its name or not at all, so nobody can have made it before
 // with another list. Mode, GID and Shared have no meaning here.
+//
+// Wine 8 differs in two points, and a knock at the door settles both: it makes
+// a first instance where there is one already, and it connects clients to
+// go-winio's first instance, which only holds the name and is never served.
 func Listen(o Options) (*Listener, error) {
 	o = o.withDefaults()
 	if err := ipc.CheckSocketPath(o.Path); err != nil {
 		return nil, err
+	}
+	running := fmt.Errorf("%w: it listens at %s", ErrRunning, o.Path)
+	if err := knock(o.Path); err == nil || isTaken(err) {
+		return nil, running
 	}
 	sid, err := ipc.UserSID()
 	if err != nil {
@@ -31,13 +39,36 @@ func Listen(o Options) (*Listener, error) {
 		InputBufferSize:    ipc.MaxRequestBody,
 		OutputBufferSize:   ipc.MaxReplyBody,
 	})
-	if errors.Is(err, windows.ERROR_ACCESS_DENIED) || errors.Is(err, windows.ERROR_PIPE_BUSY) || errors.Is(err, windows.ERROR_ALREADY_EXISTS) {
-		return nil, fmt.Errorf("%w: it listens at %s", ErrRunning, o.Path)
+	if isTaken(err) {
+		return nil, running
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the pipe can't be made: %w", err)
 	}
+	// On Windows the pipe is busy until Accept. In wine this takes the place
+	// of the client who would wait for an answer forever.
+	_ = knock(o.Path)
 	return newListener(o, inner), nil
+}
+
+// isTaken reports whether a pipe can't be opened, or made, since there is one.
+func isTaken(err error) bool {
+	return errors.Is(err, windows.ERROR_ACCESS_DENIED) || errors.Is(err, windows.ERROR_PIPE_BUSY) || errors.Is(err, windows.ERROR_ALREADY_EXISTS)
+}
+
+// knock connects to a pipe and hangs up.
+func knock(path string) error {
+	name, err := windows.UTF16PtrFromString(path)
+	if err != nil {
+		return err
+	}
+	// Anonymous: whoever made the pipe can't act in this user's name.
+	const flags = windows.SECURITY_SQOS_PRESENT | windows.SECURITY_ANONYMOUS
+	h, err := windows.CreateFile(name, windows.GENERIC_READ, 0, nil, windows.OPEN_EXISTING, flags, 0)
+	if err != nil {
+		return err
+	}
+	return windows.CloseHandle(h)
 }
 
 // peerOf returns the client's pid; the access list has decided on its user.
