@@ -2,14 +2,15 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/ipc/listen"
 	"github.com/cspctl/cspctl/internal/secret"
 )
 
@@ -37,13 +39,8 @@ type fakeAgent struct {
 
 func newAgent(t *testing.T) *fakeAgent {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "cspctl") // t.TempDir's paths are too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	f := &fakeAgent{t: t, socket: filepath.Join(dir, "agent.sock"), mux: http.NewServeMux(), bodies: map[string]string{}, version: ipc.Version}
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", f.socket)
+	f := &fakeAgent{t: t, socket: freePath(t), mux: http.NewServeMux(), bodies: map[string]string{}, version: ipc.Version}
+	l, err := listen.Listen(listen.Options{Path: f.socket, AllowRoot: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +50,20 @@ func newAgent(t *testing.T) *fakeAgent {
 	s.Start()
 	t.Cleanup(s.Close)
 	return f
+}
+
+// freePath returns the path of a socket where nobody listens.
+func freePath(t *testing.T) string {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		return `\\.\pipe\cspctl-` + rand.Text()
+	}
+	dir, err := os.MkdirTemp("", "cspctl") // t.TempDir's paths are too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return filepath.Join(dir, "agent.sock")
 }
 
 func (f *fakeAgent) serve(w http.ResponseWriter, r *http.Request) {
@@ -199,7 +210,7 @@ type result struct {
 
 func (s shell) run(t *testing.T, args ...string) result {
 	t.Helper()
-	socket := filepath.Join(t.TempDir(), "none.sock")
+	socket := freePath(t)
 	if s.agent != nil {
 		socket = s.agent.socket
 	}
