@@ -239,9 +239,10 @@ func TestLogoutAllGoesOn(t *testing.T) {
 }
 
 func TestSocketStartsNothing(t *testing.T) {
-	r := shell{env: map[string]string{"CSP_AGENT_SOCK": "/nowhere/agent.sock"}}.run(t, "socket")
+	path := freePath(t)
+	r := shell{env: map[string]string{"CSP_AGENT_SOCK": path}}.run(t, "socket")
 	r.want(t, 0)
-	if r.stdout != "/nowhere/agent.sock\n" {
+	if r.stdout != path+"\n" {
 		t.Errorf("got %q", r.stdout)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -144,6 +145,7 @@ func TestLoginInputErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	missing := filepath.Join(t.TempDir(), "none")
+	notThere := strings.TrimSuffix(syscall.ENOENT.Error(), ".") + "\n"
 	for _, c := range []struct {
 		sh   shell
 		args []string
@@ -158,8 +160,8 @@ func TestLoginInputErrors(t *testing.T) {
 		{shell{terminals: [3]bool{true, true, true}}, []string{"--token-file", "-"}, 2, "stdin is a terminal"},
 		{shell{}, []string{"--token-file", big}, 2, "more than 64 KiB"},
 		{shell{stdin: strings.Repeat("x", maxInput+1)}, []string{"--token-file", "-"}, 2, "more than 64 KiB"},
-		{shell{}, []string{"--token-file", missing}, 2, "--token-file: no such file"},
-		{shell{stdin: aSecret}, []string{"--token-file", "-", "--ca-file", missing}, 2, "--ca-file: no such file"},
+		{shell{}, []string{"--token-file", missing}, 2, "--token-file: " + notThere},
+		{shell{stdin: aSecret}, []string{"--token-file", "-", "--ca-file", missing}, 2, "--ca-file: " + notThere},
 		{shell{stdin: aSecret}, []string{"--token-file", "-", "--provider", "vdc"}, 2, "did you mean: vcd"},
 		{shell{stdin: aSecret}, []string{"--token-file", "-", "--passcode", "1"}, 2, "six digits"},
 	} {

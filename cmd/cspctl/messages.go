@@ -40,7 +40,7 @@ func reason(err error) string {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pe.Err
 	}
-	return err.Error()
+	return strings.TrimSuffix(err.Error(), ".") // Windows speaks in sentences
 }
 
 // quote returns what a person typed, quoted, cleaned and cut: a secret typed

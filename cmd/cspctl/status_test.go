@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,9 @@ ci       refused  none            retry in 5m  refused
     hint: make a new one: cspctl login ci
 prod *   ready    [####----] 15m  in 5m        33d left
 `
+	if runtime.GOOS == "windows" {
+		want = strings.ReplaceAll(want, "[####----]", "█████░░░░░")
+	}
 	if want = strings.ReplaceAll(want, "version dev", "version "+ipc.Version); r.stdout != want {
 		t.Errorf("got\n%s\nwant\n%s", r.stdout, want)
 	}

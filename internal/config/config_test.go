@@ -15,6 +15,9 @@ import (
 )
 
 func write(t testing.TB, text string) string {
+	if runtime.GOOS == "windows" { // where /bin/true is not absolute
+		text = strings.ReplaceAll(text, `command = ["/`, `command = ["C:/`)
+	}
 	path := filepath.Join(t.TempDir(), "config.toml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -125,7 +125,7 @@ func explain(err error, path string) error {
 		e.Message = "the agent at " + path + " closed the connection before it answered"
 		e.Hint = "try again; if it happens again, see why by hand: csp-agent run"
 	default:
-		e.Message = "the agent at " + path + " can't be reached: " + oneLine(err.Error())
+		e.Message = "the agent at " + path + " can't be reached: " + words(err)
 	}
 	return e
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/Microsoft/go-winio"
@@ -44,15 +45,15 @@ func checkOwner(c net.Conn, path string, getenv func(string) string) error {
 	}
 	sd, err := windows.GetSecurityInfo(windows.Handle(f.Fd()), windows.SE_KERNEL_OBJECT, windows.OWNER_SECURITY_INFORMATION)
 	if err != nil {
-		return fail("can't tell who listens at "+oneLine(path)+": "+oneLine(err.Error()), err)
+		return fail("can't tell who listens at "+oneLine(path)+": "+words(err), err)
 	}
 	owner, _, err := sd.Owner()
 	if err != nil {
-		return fail("can't tell who listens at "+oneLine(path)+": "+oneLine(err.Error()), err)
+		return fail("can't tell who listens at "+oneLine(path)+": "+words(err), err)
 	}
 	ours, err := UserSID()
 	if err != nil {
-		return fail("the user's SID can't be read: "+oneLine(err.Error()), err)
+		return fail("the user's SID can't be read: "+words(err), err)
 	}
 	if sid := owner.String(); sid != ours && sid != getenv(EnvUID) {
 		return fail("another user ("+oneLine(sid)+") listens at "+oneLine(path), nil)
@@ -76,6 +77,9 @@ func (c *conn) write(p []byte, deadline time.Time) error {
 		return err
 	}
 	_, err := c.c.Write(p)
+	if errors.Is(err, windows.ERROR_NO_DATA) || errors.Is(err, windows.ERROR_BROKEN_PIPE) || errors.Is(err, windows.ERROR_PIPE_NOT_CONNECTED) {
+		return syscall.EPIPE // as isHangup knows it
+	}
 	return timedOut(err)
 }
 

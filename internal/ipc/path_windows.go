@@ -18,7 +18,7 @@ func isSocketPath(path string) bool {
 func ownSocket(func(string) string) (string, error) {
 	sid, err := UserSID()
 	if err != nil {
-		return "", &Error{Code: CodeAgent, Message: "the user's SID can't be read: " + oneLine(err.Error()), Err: err}
+		return "", &Error{Code: CodeAgent, Message: "the user's SID can't be read: " + words(err), Err: err}
 	}
 	return pipePrefix + socketFolder + "-" + sid, nil
 }

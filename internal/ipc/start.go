@@ -33,7 +33,7 @@ func (c *Client) start(path string, deadline time.Time) (*conn, error) {
 	lock, err := openStartLock(path, c.o.Getenv)
 	if err != nil {
 		return nil, &Error{Code: CodeAgent, Err: err, Hint: "see why with: csp-agent run",
-			Message: "no agent answers at " + oneLine(path) + ", and none can be started: " + oneLine(err.Error())}
+			Message: "no agent answers at " + oneLine(path) + ", and none can be started: " + words(err)}
 	}
 	defer lock.release()
 	var wait pause
@@ -103,7 +103,7 @@ func (c *Client) launch(path string) (*child, error) {
 	}
 	child, err := spawn(exe, []string{exe, "run"}, keptEnv(os.Environ()))
 	if err != nil {
-		return nil, &Error{Code: CodeAgent, Err: err, Message: oneLine(exe) + " can't be started: " + oneLine(err.Error()),
+		return nil, &Error{Code: CodeAgent, Err: err, Message: oneLine(exe) + " can't be started: " + words(err),
 			Hint: "see why with: csp-agent run"}
 	}
 	return child, nil

@@ -82,3 +82,6 @@ func oneLine(s string) string {
 		return r
 	}, s)
 }
+
+// words is the text of a system's error, without the full stop of Windows.
+func words(err error) string { return strings.TrimSuffix(oneLine(err.Error()), ".") }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/zalando/go-keyring"
 
@@ -58,10 +59,10 @@ func (k *Keychain) failure(p provider.Prompt, before provider.StoreState, err er
 const lockedHint = "unlock it: log in to the desktop, or run cspctl token in a terminal and answer the keychain's dialog"
 
 // oneLine makes a foreign error fit to be shown: no control characters, cut to
-// length.
+// length, without the full stop of Windows.
 func oneLine(s string) string {
 	const most = 200
-	r := []rune(s)
+	r := []rune(strings.TrimSuffix(s, "."))
 	for i, c := range r {
 		if c < ' ' || c == 0x7f {
 			r[i] = ' '

@@ -225,10 +225,9 @@ func (f *File) write(id identity, items map[string]json.RawMessage) *provider.St
 // may be a temporary one.
 func plain(err error) string {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err.Error()
-	}
-	if e, ok := errors.AsType[*os.LinkError](err); ok {
-		return e.Err.Error()
+		err = e.Err
+	} else if e, ok := errors.AsType[*os.LinkError](err); ok {
+		err = e.Err
 	}
 	return oneLine(err.Error())
 }

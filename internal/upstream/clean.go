@@ -66,7 +66,7 @@ func (c Cleaner) Text(s string, most int) string {
 	s = printable(s)
 	s = echoed.ReplaceAllString(s, "$1")
 	s = tokenLike.ReplaceAllString(s, "")
-	return strings.TrimRight(cut(c.withoutRemains(oneLine(s)), most), " :,;=-")
+	return strings.TrimRight(cut(c.withoutRemains(oneLine(s)), most), " .:,;=-")
 }
 
 // Label cleans a name, id or scope list, which may hold long words of its own.
