@@ -25,6 +25,7 @@ var inWindows = []struct {
 	{"internal/ipc", "^TestDependenciesStaySmall$", "it runs the go command"},
 	{dir: "internal/ipc/listen"},
 	{"internal/keychain", "^TestStoreServesManyAtOnce$/^file", "each file is a call to another process in wine, which is too slow for the lock's two seconds on a busy machine"},
+	{dir: "internal/launch"},
 	{dir: "internal/secret"},
 	{dir: "internal/term"},
 	{dir: "internal/upstream"},

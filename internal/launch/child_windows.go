@@ -26,8 +26,8 @@ type group struct {
 	cmd          *exec.Cmd
 }
 
-// startGroup starts the program without a console of its own. What it starts
-// in the moment before it is part of the job is not.
+// startGroup starts the program without a console of its own. It is suspended
+// until it is part of the job, so that all that it starts is.
 func startGroup(_ context.Context, cmd *exec.Cmd) (*group, error) {
 	job, err := windows.CreateJobObject(nil, nil)
 	if err != nil {
@@ -42,20 +42,58 @@ func startGroup(_ context.Context, cmd *exec.Cmd) (*group, error) {
 		return nil, fmt.Errorf("SetInformationJobObject: %w", err)
 	}
 	cmd.SysProcAttr = quiet()
+	cmd.SysProcAttr.CreationFlags |= windows.CREATE_SUSPENDED
 	if err := cmd.Start(); err != nil {
 		_ = windows.CloseHandle(job)
 		return nil, err
 	}
 	g := &group{job: job, cmd: cmd}
-	g.process, err = windows.OpenProcess(windows.SYNCHRONIZE|windows.PROCESS_SET_QUOTA|windows.PROCESS_TERMINATE, false, uint32(cmd.Process.Pid))
-	if err != nil {
+	if err := g.adopt(); err != nil {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		g.close()
-		return nil, fmt.Errorf("OpenProcess: %w", err)
+		return nil, err
 	}
-	_ = windows.AssignProcessToJobObject(job, g.process) // which fails if it has ended already
 	return g, nil
+}
+
+// adopt makes the suspended child part of the job, and lets it run.
+func (g *group) adopt() (err error) {
+	pid := uint32(g.cmd.Process.Pid)
+	g.process, err = windows.OpenProcess(windows.SYNCHRONIZE|windows.PROCESS_SET_QUOTA|windows.PROCESS_TERMINATE, false, pid)
+	if err != nil {
+		return fmt.Errorf("OpenProcess: %w", err)
+	}
+	if err := windows.AssignProcessToJobObject(g.job, g.process); err != nil {
+		return fmt.Errorf("AssignProcessToJobObject: %w", err)
+	}
+	return resume(pid)
+}
+
+// resume lets a process run that was started suspended: it has one thread, the
+// handle of which os.StartProcess does not hand on.
+func resume(pid uint32) error {
+	threads, err := windows.CreateToolhelp32Snapshot(windows.TH32CS_SNAPTHREAD, 0)
+	if err != nil {
+		return fmt.Errorf("CreateToolhelp32Snapshot: %w", err)
+	}
+	defer func() { _ = windows.CloseHandle(threads) }()
+	entry := windows.ThreadEntry32{Size: uint32(unsafe.Sizeof(windows.ThreadEntry32{}))}
+	for err = windows.Thread32First(threads, &entry); err == nil; err = windows.Thread32Next(threads, &entry) {
+		if entry.OwnerProcessID != pid {
+			continue
+		}
+		thread, err := windows.OpenThread(windows.THREAD_SUSPEND_RESUME, false, entry.ThreadID)
+		if err != nil {
+			return fmt.Errorf("OpenThread: %w", err)
+		}
+		defer func() { _ = windows.CloseHandle(thread) }()
+		if _, err := windows.ResumeThread(thread); err != nil {
+			return fmt.Errorf("ResumeThread: %w", err)
+		}
+		return nil
+	}
+	return fmt.Errorf("the program's thread was not found: %w", err)
 }
 
 // startAlone starts a program in no job, whose end would be that of a browser
