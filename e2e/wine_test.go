@@ -24,8 +24,7 @@ type windows struct {
 // winePatience bounds everything that runs in wine.
 const winePatience = 2 * time.Minute
 
-// newWindows makes a prefix, which takes several seconds and 700 MB, and ends
-// what runs in it with the test.
+// newWindows returns a Windows that is not started.
 func newWindows(t *testing.T) *windows {
 	t.Helper()
 	for program, pkg := range map[string]string{"wine": "wine, wine64", "wineserver": "wine, wine64", "x86_64-w64-mingw32-gcc": "gcc-mingw-w64-x86-64"} {
@@ -44,6 +43,13 @@ func newWindows(t *testing.T) *windows {
 		"HOME=" + home, "WINEPREFIX=" + filepath.Join(w.dir, "prefix"), "WINEDEBUG=-all", "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8",
 		"WINEDLLOVERRIDES=mscoree,mshtml,winemenubuilder.exe=", "TMPDIR=" + w.dir,
 	}
+	return w
+}
+
+// start makes the prefix, which takes some seconds and 700 MB, and ends what
+// runs in it with the test.
+func (w *windows) start(t *testing.T) {
+	t.Helper()
 	t.Cleanup(func() {
 		// It ends all programs in the prefix, and waits until they have ended.
 		for _, option := range []string{"-k", "-w"} {
@@ -53,13 +59,12 @@ func newWindows(t *testing.T) *windows {
 		}
 	})
 	if out, err := w.native("wine", "wineboot.exe", "--init"); err != nil {
-		t.Fatalf("wineboot: %v: %s", err, out)
+		t.Errorf("wineboot: %v: %s", err, out)
 	}
 	dll := filepath.Join(w.dir, "prefix", "drive_c", "windows", "system32", "bcryptprimitives.dll")
 	if out, err := w.native("x86_64-w64-mingw32-gcc", "-O2", "-shared", "-o", dll, "testdata/wine/bcryptprimitives.c", "-ladvapi32"); err != nil {
-		t.Fatalf("bcryptprimitives.dll: %v: %s", err, out)
+		t.Errorf("bcryptprimitives.dll: %v: %s", err, out)
 	}
-	return w
 }
 
 // native runs a program of this system with the environment of the prefix. Its
@@ -140,20 +145,32 @@ func (r ran) want(t *testing.T, code int, text string) ran {
 // inWine is the name that a file of this system has in wine.
 func inWine(path string) string { return "Z:" + strings.ReplaceAll(path, "/", `\`) }
 
-// buildWindows builds for Windows, as it is shipped.
-func buildWindows(t *testing.T, args ...string) {
-	t.Helper()
-	c := exec.CommandContext(t.Context(), "go", args...)
-	c.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatal(fmt.Errorf("go %v: %w\n%s", args, err, out))
+// buildWindows builds for Windows: the product as it is shipped, and tests.
+func buildWindows(dir string) error {
+	tests := []string{"test", "-c", "-o", dir}
+	for _, p := range inWindows {
+		tests = append(tests, "../"+p.dir)
 	}
+	for _, args := range [][]string{{"build", "-o", dir, "../cmd/cspctl", "../cmd/csp-agent"}, tests} {
+		c := exec.CommandContext(context.Background(), "go", args...)
+		c.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
+		if out, err := c.CombinedOutput(); err != nil {
+			return fmt.Errorf("go %v: %w\n%s", args, err, out)
+		}
+	}
+	return nil
 }
 
 // On Windows: the same agent and the same cspctl, over a named pipe and with
 // the Credential Manager.
 func TestWindows(t *testing.T) {
 	w := newWindows(t)
+	built := make(chan error, 1)
+	go func() { built <- buildWindows(w.dir) }() // while wine settles
+	w.start(t)
+	if err := <-built; err != nil || t.Failed() {
+		t.Fatal(err)
+	}
 	t.Run("product", func(t *testing.T) { windowsProduct(t, w) })
 	t.Run("packages", func(t *testing.T) { windowsPackages(t, w) })
 }

@@ -24,7 +24,8 @@ var inWindows = []struct {
 	{dir: "internal/config"},
 	{"internal/ipc", "^TestDependenciesStaySmall$", "it runs the go command"},
 	{dir: "internal/ipc/listen"},
-	{"internal/keychain", "^TestStoreServesManyAtOnce$/^file", "each file is a call to another process in wine, which is too slow for the lock's two seconds on a busy machine"},
+	{"internal/keychain", "^TestStoreServesManyAtOnce$/^file|^TestFileTwoProcessesAtOnce$",
+		"each file is a call to another process in wine, too slow for the lock's two seconds on a busy machine"},
 	{dir: "internal/launch"},
 	{dir: "internal/secret"},
 	{dir: "internal/term"},
@@ -33,11 +34,6 @@ var inWindows = []struct {
 
 // windowsPackages runs the tests of packages as Windows programs.
 func windowsPackages(t *testing.T, w *windows) {
-	build := []string{"test", "-c", "-o", w.dir}
-	for _, p := range inWindows {
-		build = append(build, "../"+p.dir)
-	}
-	buildWindows(t, build...)
 	for _, p := range inWindows {
 		t.Run(p.dir, func(t *testing.T) {
 			t.Parallel()

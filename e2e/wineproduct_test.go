@@ -18,7 +18,6 @@ var accessToken = regexp.MustCompile(`^eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-
 
 // windowsProduct logs in and asks for tokens, across the end of agents.
 func windowsProduct(t *testing.T, w *windows) {
-	buildWindows(t, "build", "-o", w.dir, "../cmd/cspctl", "../cmd/csp-agent")
 	cspctl := func(args ...string) ran { t.Helper(); return w.run(t, filepath.Join(w.dir, "cspctl.exe"), args...) }
 	server := worldFor(t)
 	if err := server.startSim([]string{"prod"}, nil); err != nil {
