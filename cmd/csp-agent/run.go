@@ -19,6 +19,7 @@ import (
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/ipc/listen"
 	"github.com/cspctl/cspctl/internal/jwtcheck"
+	"github.com/cspctl/cspctl/internal/keychain"
 	"github.com/cspctl/cspctl/internal/metrics"
 )
 
@@ -98,6 +99,7 @@ func serve(find func(func(string) string) (files, error), log *slog.Logger, leve
 		Clock:        bootclock.Clock{},
 		Exclusive:    exclusive(f.locks),
 		Verify:       jwtcheck.Verify,
+		Passphrase:   keychain.NewVerifier,
 		DefaultStore: settings.store,
 		Publish:      tell.publish,
 		Stages:       settings.stages,

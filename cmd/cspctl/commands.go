@@ -12,6 +12,7 @@ var commands = []*command{
 	&statusCommand,
 	&profileCommand,
 	&logoutCommand,
+	&lockCommand,
 	&unlockCommand,
 	&openCommand,
 	&socketCommand,

@@ -41,7 +41,7 @@ func exitCode(err error) int {
 		return exitNoAgent
 	case ipc.CodeMinTTL:
 		return exitMinTTL
-	case ipc.CodeStoreLocked, ipc.CodeStoreAbsent, ipc.CodePassphraseNotSet:
+	case ipc.CodeLocked, ipc.CodeRateLimited, ipc.CodeStoreLocked, ipc.CodeStoreAbsent, ipc.CodePassphraseNotSet:
 		return exitStore
 	}
 	return exitFailure

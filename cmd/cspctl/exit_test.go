@@ -23,8 +23,8 @@ var exitCodes = map[ipc.Code]int{
 	ipc.CodeRefused: 4, ipc.CodePasscodeNeeded: 4, ipc.CodeRefusedForNow: 4,
 	ipc.CodeUnreachable: 5, ipc.CodeWrongServer: 5,
 	ipc.CodeAgent: 6, ipc.CodeBusy: 6, ipc.CodeNotAllowed: 6,
-	ipc.CodeMinTTL:      7,
-	ipc.CodeStoreLocked: 8, ipc.CodeStoreAbsent: 8, ipc.CodePassphraseNotSet: 8,
+	ipc.CodeMinTTL: 7,
+	ipc.CodeLocked: 8, ipc.CodeRateLimited: 8, ipc.CodeStoreLocked: 8, ipc.CodeStoreAbsent: 8, ipc.CodePassphraseNotSet: 8,
 	ipc.CodeState: 1, ipc.CodeConfigInvalid: 1, ipc.CodeNotFound: 1, ipc.CodeNoDetails: 1, ipc.CodeInternal: 1,
 }
 

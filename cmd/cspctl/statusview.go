@@ -44,6 +44,13 @@ func (v view) head(st *ipc.Status) []string {
 	}
 	title = "agent"
 	add("", "version "+st.Version+", pid "+strconv.Itoa(st.PID)+", up "+term.Span(v.now.Sub(st.StartedAt)), nil)
+	if st.Locked {
+		text := "locked"
+		if st.LockedSince != nil {
+			text += " " + term.Relative(*st.LockedSince, v.now)
+		}
+		add("", text+": nothing is given out; cspctl unlock", v.style.Yellow)
+	}
 	if !v.compact {
 		title = "socket"
 		add("", st.Socket, nil)

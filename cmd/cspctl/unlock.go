@@ -9,11 +9,14 @@ import (
 
 var unlockCommand = command{
 	name:    "unlock",
-	summary: "give the file store its passphrase, or choose its first one",
+	summary: "end a lock; give the file store its passphrase, or choose its first one",
 	help: `
-The passphrase opens the encrypted file in which profiles with --store file keep
-their secrets, until the agent ends. It is asked for without echo, or read from
-a file or stdin. There is no way to a stored secret without it.`,
+The passphrase ends what cspctl lock began. That of the file store also opens
+the encrypted file in which profiles with --store file keep their secrets, until
+the agent is locked or ends; there is no way to a secret in it without it.
+It is asked for without echo, or read from a file or stdin. After a wrong one,
+the next is looked at half a second later, twice as long each time, up to 30
+seconds; until then cspctl fails at once, with exit 8.`,
 	examples: "cspctl unlock\ncspctl unlock --passphrase-file - < passphrase",
 	setup: func(fs *flag.FlagSet) runFunc {
 		var file string
@@ -23,26 +26,35 @@ a file or stdin. There is no way to a stored secret without it.`,
 }
 
 func runUnlock(a *app, file string) error {
-	ask := func(question string) (secret.Wire, error) {
-		return a.readSecret(file, "--passphrase-file", "passphrase", question)
-	}
-	passphrase, err := ask("passphrase of the file store: ")
-	if err != nil {
-		return err
+	if file != "" {
+		passphrase, err := a.readSecret(file, "--passphrase-file", "passphrase", "")
+		if err != nil {
+			return err
+		}
+		return a.ownAgent().Call("POST", "/v1/unlock", ipc.UnlockRequest{Passphrase: passphrase, Choose: true}, nil)
 	}
 	c := a.ownAgent()
-	req := ipc.UnlockRequest{Passphrase: passphrase, Choose: file != ""}
-	err = c.Call("POST", "/v1/unlock", req, nil)
-	if codeOf(err) != ipc.CodePassphraseNotSet {
+	// Without a passphrase, the agent says which one it needs.
+	err := c.Call("POST", "/v1/unlock", ipc.UnlockRequest{}, nil)
+	var passphrase secret.Wire
+	req := ipc.UnlockRequest{}
+	switch codeOf(err) {
+	case "":
+		if err == nil {
+			a.note("nothing is locked")
+		}
 		return err
+	case ipc.CodeLocked:
+		passphrase, err = a.readSecret("", "--passphrase-file", "passphrase", "passphrase of the lock: ")
+	case ipc.CodeStoreLocked:
+		passphrase, err = a.readSecret("", "--passphrase-file", "passphrase", "passphrase of the file store: ")
+	case ipc.CodePassphraseNotSet:
+		passphrase, err = a.choosePassphrase("the file store has no passphrase yet; choose one: ")
+		req.Choose = true
 	}
-	again, err := ask("there is none yet; once more, to choose this one: ")
 	if err != nil {
 		return err
 	}
-	if !again.Equal(passphrase.Text) {
-		return usage("the two passphrases differ", "nothing was changed; try again")
-	}
-	req.Choose = true
+	req.Passphrase = passphrase
 	return c.Call("POST", "/v1/unlock", req, nil)
 }

@@ -34,9 +34,11 @@ type account struct {
 	// that no other may begin: the secret is about to be thrown away.
 	interrupt context.CancelCauseFunc
 	ending    bool
+	wipes     int // how often all that was cached was wiped; an exchange that began before keeps nothing
 	// unsaved is a secret that came from the server and could not be stored;
 	// see Rotator.
 	unsaved *provider.Credential
+	worked  bool // an exchange of the secret succeeded
 	// trial: a login waits to hear whether this very secret is good.
 	trial bool
 

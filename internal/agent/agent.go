@@ -66,7 +66,7 @@ type StateFile interface {
 }
 
 // Options are the parts that an Agent is made of. All are needed, but for
-// Exclusive, Verify, Publish, Stages, DefaultStore and Log.
+// Exclusive, Verify, Publish, Stages, Passphrase, DefaultStore and Log.
 type Options struct {
 	Providers map[string]Provider // by their name in package provider
 	Stores    map[string]Store    // by their kind in package provider
@@ -91,6 +91,10 @@ type Options struct {
 	// expiry.Default.
 	Stages func(profile string) expiry.Stages
 
+	// Passphrase makes of a passphrase the check of others against it. Both take
+	// long, on purpose. Nil: none but the file store's can unlock the agent.
+	Passphrase func(secret.Text) (matches func(secret.Text) bool, err error)
+
 	// DefaultStore is the kind that a login uses which names none:
 	// provider.Keychain if empty.
 	DefaultStore func() string
@@ -111,6 +115,9 @@ type Agent struct {
 	wake   chan struct{} // tells Run that the next renewal may be earlier
 
 	tidying atomic.Bool // see tidy
+
+	period  atomic.Pointer[period] // whether it is locked
+	locking locking
 
 	looking sync.Mutex // held for moments
 	looked  *look      // the latest at the keychain
@@ -143,6 +150,9 @@ func New(o Options) (*Agent, error) {
 		changes: map[string]chan struct{}{},
 	}
 	a.sleep.seen = a.started
+	a.period.Store(newPeriod(false))
+	a.locking.turn = make(chan struct{}, 1)
+	a.locking.turn <- struct{}{}
 	if _, bad := a.state.load(); bad != nil {
 		o.Log.Error("the state file cannot be used", "path", o.State.Path(), "err", bad)
 	}

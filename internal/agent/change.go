@@ -41,6 +41,11 @@ func (a *Agent) lock(ctx context.Context, names ...string) (unlock func(), bad *
 // alter runs a change of a profile while no other change of it, or of what
 // else is named, is under way.
 func (a *Agent) alter(ctx context.Context, name string, also []string, f func(Record) error) error {
+	_, leave, bad := a.changing()
+	if bad != nil {
+		return bad
+	}
+	defer leave()
 	if _, bad := a.state.refresh(); bad != nil {
 		return bad
 	}

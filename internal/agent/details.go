@@ -15,6 +15,10 @@ const detailsTime = 20 * time.Second
 // Details asks the server what it knows about the secret of a profile, and
 // remembers what bears on its end. Its errors are of type *ipc.Error.
 func (a *Agent) Details(ctx context.Context, name string, interactive bool) (ipc.ProfileDetails, error) {
+	p, bad := a.enter()
+	if bad != nil {
+		return ipc.ProfileDetails{}, bad
+	}
 	for range 2 {
 		rec, bad := a.find(name)
 		if bad != nil {
@@ -32,9 +36,13 @@ func (a *Agent) Details(ctx context.Context, name string, interactive bool) (ipc
 			select {
 			case <-q.done:
 				err = q.err
+			case <-p.ctx.Done():
 			case <-ctx.Done():
 				return ipc.ProfileDetails{}, errorf(ipc.CodeUnreachable, "try again", "no answer in time for profile %s", acct.name)
 			}
+		}
+		if p.ended() {
+			return ipc.ProfileDetails{}, errLocked
 		}
 		if err == nil {
 			return ipc.ProfileDetails{Profile: acct.name, Provider: rec.Provider, Server: rec.Origin, CheckedAt: q.at, Details: q.details}, nil
@@ -83,6 +91,10 @@ type inquiry struct {
 // or says why there is none: a server that refused or failed a moment ago is
 // left alone, and in the background one that refused for good is for ever.
 func (a *Agent) inquire(rec Record, p provider.Prompt, background bool) (*inquiry, error) {
+	in, bad := a.enter()
+	if bad != nil {
+		return nil, bad
+	}
 	acct, now := rec.account, a.Clock.Now()
 	acct.mu.Lock()
 	defer acct.mu.Unlock()
@@ -99,7 +111,7 @@ func (a *Agent) inquire(rec Record, p provider.Prompt, background bool) (*inquir
 	q := &inquiry{done: make(chan struct{}), prompt: p}
 	acct.asking = q
 	if !a.spawn(func() {
-		q.details, q.err = a.askDetails(rec, p)
+		q.details, q.err = a.askDetails(in, rec, p)
 		now := a.Clock.Now()
 		q.at = now.Wall.UTC().Truncate(time.Second)
 		a.answered(rec, q, now)
@@ -111,19 +123,27 @@ func (a *Agent) inquire(rec Record, p provider.Prompt, background bool) (*inquir
 	return q, nil
 }
 
-func (a *Agent) askDetails(rec Record, prompt provider.Prompt) (provider.Details, error) {
+func (a *Agent) askDetails(in *period, rec Record, prompt provider.Prompt) (provider.Details, error) {
 	p := a.Providers[rec.Provider]
 	if p == nil {
 		return provider.Details{}, errorf(ipc.CodeBadRequest, "log in again with one of the providers that this version has", "there is no provider %s", rec.Provider)
 	}
-	cred, err := a.credential(a.ctx, rec.account.name, rec, prompt)
-	if err != nil {
-		return provider.Details{}, err
+	ctx, done := in.within(a.ctx)
+	defer done()
+	cred, err := a.credential(ctx, rec.account.name, rec, prompt)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, detailsTime)
+		defer cancel()
+		a.awake(a.Clock.Now())
+		var d provider.Details
+		if d, err = p.Details(ctx, cred); err == nil {
+			return d, nil
+		}
 	}
-	ctx, cancel := context.WithTimeout(a.ctx, detailsTime)
-	defer cancel()
-	a.awake(a.Clock.Now())
-	return p.Details(ctx, cred)
+	if in.ended() {
+		err = errLocked // says nothing about the secret
+	}
+	return provider.Details{}, err
 }
 
 // answered puts the outcome of a question on record, unless the profile has
@@ -136,6 +156,7 @@ func (a *Agent) answered(rec Record, q *inquiry, now Instant) {
 	switch {
 	case q.err == nil, errors.Is(q.err, provider.ErrNoDetails):
 		acct.hushed = nil
+	case errors.Is(q.err, errLocked):
 	case a.ctx.Err() == nil:
 		_, store := errors.AsType[*storeFailure](q.err)
 		pe, ok := provider.AsError(q.err)

@@ -153,15 +153,18 @@ func (a *Agent) landed(acct *account, s *slot, f *flight, rec Record, up provide
 	now := a.Clock.Now()
 	withPasscode := !up.Passcode.IsZero()
 	acct.mu.Lock()
+	acct.worked = true
 	if s == nil {
 		s, _ = acct.slot(up)
 	}
-	if s != nil {
+	if s != nil && f.wipes == acct.wipes { // else it is for those who wait alone, if they still may have it
 		var err error
 		if e, err = s.receive(e, f.fresh || withPasscode, now); err != nil {
 			acct.mu.Unlock()
 			return nil, err
 		}
+	}
+	if s != nil {
 		s.trouble = nil
 	}
 	if t := acct.trouble; t != nil && speaksForAll(rec, up, t.class) {

@@ -22,6 +22,7 @@ type flight struct {
 	prompt     bool // somebody who can answer a keychain's dialog waits
 
 	prompted provider.Prompt // prompt, as it was when the secret was read
+	wipes    int             // the account's, when it began
 	entry    *entry
 	err      error // *ipc.Error, or errAgain
 }
@@ -109,6 +110,8 @@ func (a *Agent) fly(acct *account, s *slot, f *flight, up provider.Request) (*en
 		return e, nil
 	case errors.Is(cause, errAgain), errors.Is(err, errAgain):
 		return nil, errAgain
+	case errors.Is(err, errLocked):
+		return nil, errLocked // says nothing about the profile
 	case cause != nil:
 		return nil, wireError(cause, acct.name) // says nothing about the profile
 	default:
@@ -150,6 +153,9 @@ func (a *Agent) exchangeStored(ctx context.Context, rec Record, p provider.Promp
 	if err != nil {
 		return nil, err
 	}
+	if a.period.Load().locked { // nothing is lost yet
+		return nil, errLocked
+	}
 	return a.exchange(ctx, rec, cred, up)
 }
 
@@ -186,6 +192,10 @@ func (a *Agent) begin(acct *account, s *slot, f *flight, interrupt context.Cance
 	if acct.ending {
 		return Record{}, errAgain
 	}
+	if a.period.Load().locked { // else a lock that comes now finds the exchange
+		return Record{}, errLocked
+	}
+	f.wipes = acct.wipes
 	if s != nil {
 		if err := acct.blocked(s, now, f.fresh, f.background); err != nil {
 			return Record{}, err

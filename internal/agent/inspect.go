@@ -28,6 +28,12 @@ const keyTime = 10 * time.Second
 // cache, or a new one. It never returns the token itself. Its errors are of
 // type *ipc.Error.
 func (a *Agent) Inspect(ctx context.Context, name string, interactive bool) (ipc.Inspection, error) {
+	p, bad := a.enter()
+	if bad != nil {
+		return ipc.Inspection{}, bad
+	}
+	ctx, done := p.within(ctx)
+	defer done()
 	t, err := a.Token(ctx, ipc.TokenRequest{Profile: name, Interactive: interactive})
 	if err != nil {
 		return ipc.Inspection{}, err
@@ -48,6 +54,9 @@ func (a *Agent) Inspect(ctx context.Context, name string, interactive bool) (ipc
 		in.Signature = a.signature(ctx, rec, token)
 	} else {
 		in.Signature = ipc.Signature{Status: ipc.SignatureUnchecked, Reason: "the token is opaque: only the server can read it"}
+	}
+	if p.ended() {
+		return ipc.Inspection{}, errLocked
 	}
 	return in, nil
 }

@@ -24,6 +24,11 @@ func (a *Agent) Login(ctx context.Context, name string, req ipc.LoginRequest) (i
 	if bad := ipc.CheckName(name); bad != nil {
 		return ipc.LoginResult{}, bad
 	}
+	p, leave, bad := a.changing()
+	if bad != nil {
+		return ipc.LoginResult{}, bad
+	}
+	defer leave()
 	unlock, bad := a.lock(ctx, name)
 	if bad != nil {
 		return ipc.LoginResult{}, bad
@@ -47,10 +52,18 @@ func (a *Agent) Login(ctx context.Context, name string, req ipc.LoginRequest) (i
 	if !req.NoVerify {
 		vctx, cancel := context.WithTimeout(a.ctx, loginTime)
 		defer cancel()
+		vctx, done := p.within(vctx)
+		defer done()
 		defer context.AfterFunc(ctx, cancel)()
 		if v, err = a.verify(vctx, trial, rec, cred, up); err != nil {
+			if p.ended() {
+				err = errLocked
+			}
 			return ipc.LoginResult{}, loginError(err, name)
 		}
+	}
+	if p.ended() {
+		return ipc.LoginResult{}, errLocked
 	}
 	if err := v.into(&rec, &cred, req, old); err != nil {
 		return ipc.LoginResult{}, err
@@ -58,6 +71,9 @@ func (a *Agent) Login(ctx context.Context, name string, req ipc.LoginRequest) (i
 	rec.account = v.account(trial, up, a.Clock.Now())
 	if _, err := a.commit(ctx, old, rec, cred, req, &v); err != nil {
 		return ipc.LoginResult{}, wireError(err, name)
+	}
+	if p.ended() {
+		rec.account.forget(false) // a lock that came too early to find it
 	}
 	return a.loggedIn(rec, v.entry != nil, v.warnings)
 }

@@ -32,7 +32,7 @@ func (e *proxyEntry) good(now Instant, need time.Duration) bool {
 
 // proxyToken returns the proxy token of a profile's session, from the cache or
 // from the server.
-func (a *Agent) proxyToken(ctx context.Context, rec Record, req ipc.TokenRequest, need time.Duration) (ipc.Token, error) {
+func (a *Agent) proxyToken(ctx context.Context, in *period, rec Record, req ipc.TokenRequest, need time.Duration) (ipc.Token, error) {
 	p, ok := a.Providers[rec.Provider].(ProxyProvider)
 	if !ok {
 		return ipc.Token{}, errorf(ipc.CodeBadRequest, "ask for the access token", "profile %s is no Cloud Director, and has no proxy tokens", rec.account.name)
@@ -56,12 +56,19 @@ func (a *Agent) proxyToken(ctx context.Context, rec Record, req ipc.TokenRequest
 	if e := cached(); !req.Fresh && e.good(a.Clock.Now(), need) {
 		return e.token(rec, a.Clock.Now()), nil // somebody else has asked meanwhile
 	}
-	e, err := a.askProxy(ctx, p, rec, req)
+	acct.mu.Lock()
+	wipes := acct.wipes
+	acct.mu.Unlock()
+	ctx, done := in.within(ctx)
+	defer done()
+	e, err := a.askProxy(ctx, in, p, rec, req)
 	if err != nil {
 		return ipc.Token{}, err
 	}
 	acct.mu.Lock()
-	acct.proxy = e
+	if acct.wipes == wipes {
+		acct.proxy = e
+	}
 	acct.mu.Unlock()
 	now := a.Clock.Now()
 	if need > 0 && !e.good(now, need) {
@@ -72,11 +79,11 @@ func (a *Agent) proxyToken(ctx context.Context, rec Record, req ipc.TokenRequest
 
 // askProxy asks the server, with the profile's access token. A session that
 // ended before its token did (an idle timeout) is opened anew, once.
-func (a *Agent) askProxy(ctx context.Context, p ProxyProvider, rec Record, req ipc.TokenRequest) (*proxyEntry, error) {
+func (a *Agent) askProxy(ctx context.Context, in *period, p ProxyProvider, rec Record, req ipc.TokenRequest) (*proxyEntry, error) {
 	cred := provider.Credential{Binding: provider.Binding(rec.binding()), CA: []byte(rec.CA)}
 	bearer := ipc.TokenRequest{Profile: rec.account.name, Interactive: req.Interactive, Passcode: req.Passcode}
 	for {
-		t, err := a.tokenFor(ctx, rec, bearer, ask{})
+		t, err := a.tokenFor(ctx, in, rec, bearer, ask{})
 		if err != nil {
 			return nil, err
 		}

@@ -47,6 +47,9 @@ func (a *Agent) renewDue() time.Duration {
 	if bad != nil {
 		return next
 	}
+	if _, locked := a.Locked(); locked {
+		return next // its end rouses Run
+	}
 	a.tidy()
 	for _, rec := range c.Profiles {
 		next = min(next, a.renewAccount(rec.account, now, spread))

@@ -241,8 +241,20 @@ func (a *Agent) loginRotating(ctx context.Context, old, rec Record, cred provide
 		// The secret that counts is in memory, and is going to be stored.
 		return ipc.LoginResult{}, wireError(err, name)
 	}
-	if takeErr := a.holding(context.WithoutCancel(ctx), rec, func() error { undo(); return nil }); takeErr != nil {
+	kept := false
+	if takeErr := a.holding(context.WithoutCancel(ctx), rec, func() error {
+		rec.account.mu.Lock()
+		kept = rec.account.worked // behind the back of a caller who is gone, or was turned away by a lock
+		rec.account.mu.Unlock()
+		if !kept {
+			undo()
+		}
+		return nil
+	}); takeErr != nil {
 		return ipc.LoginResult{}, takeErr
+	}
+	if kept {
+		return a.loggedIn(rec, true, v.warnings)
 	}
 	return ipc.LoginResult{}, loginError(err, name)
 }

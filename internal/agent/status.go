@@ -21,6 +21,9 @@ func (a *Agent) Status(ctx context.Context) ipc.Status {
 		Stores:    a.StoreStates(ctx),
 		Profiles:  []ipc.ProfileStatus{},
 	}
+	if since, locked := a.Locked(); locked {
+		s.Locked, s.LockedSince = true, &since
+	}
 	if c, bad := a.state.load(); bad == nil {
 		for _, rec := range c.sorted() {
 			s.Profiles = append(s.Profiles, rec.status(c.Default, now))

@@ -25,6 +25,10 @@ func (a *Agent) Token(ctx context.Context, req ipc.TokenRequest) (ipc.Token, err
 	if bad != nil {
 		return ipc.Token{}, bad
 	}
+	p, bad := a.enter()
+	if bad != nil {
+		return ipc.Token{}, bad
+	}
 	for range 5 {
 		rec, bad := a.find(req.Profile)
 		if bad != nil && bad.Code == ipc.CodeNoSuchProfile {
@@ -40,14 +44,16 @@ func (a *Agent) Token(ctx context.Context, req ipc.TokenRequest) (ipc.Token, err
 		var t ipc.Token
 		var err error
 		if req.Kind == ipc.KindProxy {
-			t, err = a.proxyToken(ctx, rec, req, q.need)
+			t, err = a.proxyToken(ctx, p, rec, req, q.need)
 		} else {
-			t, err = a.tokenFor(ctx, rec, req, q)
+			t, err = a.tokenFor(ctx, p, rec, req, q)
 		}
-		if err == nil {
+		switch {
+		case p.ended():
+			return ipc.Token{}, errLocked
+		case err == nil:
 			return t, nil
-		}
-		if !errors.Is(err, errAgain) {
+		case !errors.Is(err, errAgain):
 			return ipc.Token{}, wireError(err, rec.account.name)
 		}
 	}
@@ -74,8 +80,9 @@ func askOf(req ipc.TokenRequest) (ask, *ipc.Error) {
 	return q, nil
 }
 
-// tokenFor returns a token from the cache, or from an exchange.
-func (a *Agent) tokenFor(ctx context.Context, rec Record, req ipc.TokenRequest, q ask) (ipc.Token, error) {
+// tokenFor returns a token from the cache, or from an exchange, to a caller who
+// came in p.
+func (a *Agent) tokenFor(ctx context.Context, p *period, rec Record, req ipc.TokenRequest, q ask) (ipc.Token, error) {
 	if rec.LoggedOut {
 		return ipc.Token{}, provider.ErrNoSecret
 	}
@@ -109,6 +116,8 @@ func (a *Agent) tokenFor(ctx context.Context, rec Record, req ipc.TokenRequest, 
 
 	select {
 	case <-f.done:
+	case <-p.ctx.Done():
+		return ipc.Token{}, errLocked
 	case <-ctx.Done():
 		return ipc.Token{}, errorf(ipc.CodeUnreachable, "try again", "no answer in time for profile %s", acct.name)
 	}

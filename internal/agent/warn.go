@@ -130,6 +130,9 @@ const (
 // AskDue implements expiry.Profiles: it asks servers about secrets of which
 // they have said nothing for a day, and more often when the end is near.
 func (a *Agent) AskDue() {
+	if _, locked := a.Locked(); locked {
+		return
+	}
 	c, bad := a.state.load()
 	if bad != nil {
 		return

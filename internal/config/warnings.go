@@ -88,10 +88,10 @@ type EventType struct{ Name string }
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (t *EventType) UnmarshalText(b []byte) error {
 	switch t.Name = string(b); t.Name {
-	case ipc.EventWarning, ipc.EventCleared, ipc.EventExchange, ipc.EventLogin, ipc.EventLogout:
+	case ipc.EventWarning, ipc.EventCleared, ipc.EventExchange, ipc.EventLogin, ipc.EventLogout, ipc.EventLocked, ipc.EventUnlocked:
 		return nil
 	}
-	return errors.New("events are warning, cleared, exchange, login and logout")
+	return errors.New("events are warning, cleared, exchange, login, logout, locked and unlocked")
 }
 
 // The roles of further sockets.

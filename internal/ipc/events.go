@@ -13,7 +13,9 @@ const (
 	EventExchange = "exchange" // an access token was asked for upstream
 	EventLogin    = "login"
 	EventLogout   = "logout" // or the profile was removed
-	EventLost     = "lost"   // this reader was too slow: events are missing here
+	EventLocked   = "locked" // the agent; Message says why
+	EventUnlocked = "unlocked"
+	EventLost     = "lost" // this reader was too slow: events are missing here
 )
 
 // EventSchema is the version of the JSON of an Event. Fields may be added
@@ -54,6 +56,13 @@ type Event struct {
 	Ahead     bool      `json:"ahead,omitempty"`       // of an exchange that nobody waited for
 	Lost      int       `json:"lost_events,omitempty"` // of EventLost: how many
 }
+
+// Why an agent was locked: Message of EventLocked.
+const (
+	LockAsked  = "asked for"
+	LockScreen = "the screen was locked"
+	LockSleep  = "the machine goes to sleep"
+)
 
 // SecretKind is what people call the secret of a provider; see Event.Kind.
 func SecretKind(name string) string {

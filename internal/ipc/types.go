@@ -168,21 +168,44 @@ type RenameRequest struct {
 	To string `json:"to"`
 }
 
-// UnlockRequest is the body of POST /v1/unlock.
+// LockRequest is the body of POST /v1/lock.
+type LockRequest struct {
+	// Passphrase is to unlock the agent. It is needed where the file store has
+	// none, and not looked at where it has.
+	Passphrase secret.Wire `json:"passphrase,omitzero"`
+}
+
+// LockResult answers a LockRequest.
+type LockResult struct {
+	Since      time.Time `json:"locked_since"`
+	UnlockedBy string    `json:"unlocked_by"`              // store or passphrase
+	Already    bool      `json:"already_locked,omitempty"` // nothing was changed
+}
+
+// What unlocks a locked agent.
+const (
+	UnlockedByStore = "store"      // the file store's passphrase
+	UnlockedByOwn   = "passphrase" // the one that was given with the lock
+)
+
+// UnlockRequest is the body of POST /v1/unlock. Without a passphrase it asks
+// which one is needed.
 type UnlockRequest struct {
-	Passphrase secret.Wire `json:"passphrase"`       // of the file store
-	Choose     bool        `json:"choose,omitempty"` // it becomes the passphrase, if there is none yet
+	Passphrase secret.Wire `json:"passphrase,omitzero"` // of the lock, or of the file store
+	Choose     bool        `json:"choose,omitempty"`    // it becomes the passphrase, if there is none yet
 }
 
 // Status answers GET /v1/status.
 type Status struct {
-	Version   string          `json:"version"`
-	PID       int             `json:"pid"`
-	StartedAt time.Time       `json:"started_at"`
-	Socket    string          `json:"socket"`
-	Config    ConfigStatus    `json:"config"`
-	Stores    []StoreStatus   `json:"stores"`
-	Profiles  []ProfileStatus `json:"profiles"` // sorted by name
+	Version     string          `json:"version"`
+	PID         int             `json:"pid"`
+	StartedAt   time.Time       `json:"started_at"`
+	Socket      string          `json:"socket"`
+	Locked      bool            `json:"locked"` // nothing is given out
+	LockedSince *time.Time      `json:"locked_since,omitempty"`
+	Config      ConfigStatus    `json:"config"`
+	Stores      []StoreStatus   `json:"stores"`
+	Profiles    []ProfileStatus `json:"profiles"` // sorted by name
 }
 
 // ConfigStatus is the condition of the settings file.
@@ -264,6 +287,8 @@ const (
 	CodeUnreachable      Code = "server_unreachable" // or failing
 	CodeWrongServer      Code = "wrong_server"
 	CodeMinTTL           Code = "min_ttl_unmet"
+	CodeLocked           Code = "locked"       // by cspctl lock, or with the screen
+	CodeRateLimited      Code = "rate_limited" // after wrong passphrases
 	CodeStoreLocked      Code = "store_locked"
 	CodeStoreAbsent      Code = "store_unavailable"
 	CodePassphraseNotSet Code = "passphrase_not_set" // the file store waits for its first passphrase

@@ -86,7 +86,7 @@ func TestFilePassphrase(t *testing.T) {
 	expectState(t, f, provider.StoreLocked, "locked")
 	err = f.Unlock(t.Context(), secret.New("second"))
 	expectError(t, err, provider.StoreLocked, "passphrase is wrong")
-	if !errors.Is(err, keychain.ErrWrongPassphrase) {
+	if !errors.Is(err, provider.ErrWrongPassphrase) {
 		t.Errorf("got %v", err)
 	}
 	expectState(t, f, provider.StoreLocked, "locked")
@@ -105,7 +105,7 @@ func TestFileFirstPassphraseWinsAmongMany(t *testing.T) {
 	for _, p := range []string{"a", "b", "c", "d"} {
 		wg.Go(func() {
 			err := keychain.NewFile(o).Unlock(context.WithoutCancel(t.Context()), secret.New(p))
-			if err != nil && !errors.Is(err, keychain.ErrWrongPassphrase) {
+			if err != nil && !errors.Is(err, provider.ErrWrongPassphrase) {
 				t.Error(err)
 			}
 			mu.Lock()

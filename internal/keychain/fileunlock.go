@@ -17,9 +17,6 @@ import (
 	"github.com/cspctl/cspctl/internal/secret"
 )
 
-// ErrWrongPassphrase is in the chain of the error that Unlock returns for one.
-var ErrWrongPassphrase = errors.New("wrong passphrase")
-
 const (
 	// workFactor of scrypt: 2^17, with r = 8 and p = 1, is what OWASP asks for
 	// (Password Storage Cheat Sheet). It takes 128 MiB for a moment.
@@ -29,7 +26,7 @@ const (
 )
 
 // Unlock gives the passphrase. The first one ever given becomes the store's;
-// another than that is refused with ErrWrongPassphrase. It takes about half a
+// another than that is refused with provider.ErrWrongPassphrase. It takes about half a
 // second of work, during which the store goes on for everybody else. Where the
 // key comes from a file, the passphrase is not looked at: it is the caller's to
 // check who may end a Lock.
@@ -101,7 +98,7 @@ func (f *File) openKey(ctx context.Context, passphrase secret.Text) (identity, *
 	s.SetMaxWorkFactor(maxWorkFactor)
 	text, err := decryptWith(data, s)
 	if e, ok := errors.AsType[*age.NoIdentityMatchError](err); ok && len(e.StanzaTypes) == 1 && e.StanzaTypes[0] == "scrypt" {
-		return identity{}, locked(provider.File, "the passphrase is wrong", "try again: cspctl unlock", ErrWrongPassphrase)
+		return identity{}, locked(provider.File, "the passphrase is wrong", "try again: cspctl unlock", provider.ErrWrongPassphrase)
 	}
 	if err != nil {
 		return damaged(err)

@@ -38,6 +38,10 @@ const (
 // ErrNoSecret: the store works, and has no item for the profile.
 var ErrNoSecret = errors.New("no secret is stored for this profile")
 
+// ErrWrongPassphrase is in the chain of the error with which a store answers a
+// wrong one.
+var ErrWrongPassphrase = errors.New("wrong passphrase")
+
 // StoreError is a store that could not be used. Its text is fit to be shown.
 type StoreError struct {
 	State StoreState // Status is StoreLocked or StoreUnavailable

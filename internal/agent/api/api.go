@@ -178,7 +178,9 @@ func statusOf(c ipc.Code) int {
 		return http.StatusForbidden
 	case ipc.CodeUnreachable, ipc.CodeWrongServer:
 		return http.StatusBadGateway
-	case ipc.CodeStoreLocked, ipc.CodePassphraseNotSet:
+	case ipc.CodeRateLimited:
+		return http.StatusTooManyRequests
+	case ipc.CodeLocked, ipc.CodeStoreLocked, ipc.CodePassphraseNotSet:
 		return http.StatusLocked
 	case ipc.CodeStoreAbsent, ipc.CodeBusy:
 		return http.StatusServiceUnavailable

@@ -54,7 +54,7 @@ func metrics(s *Server, c *call) (any, error) {
 // client, no scope; and of errors the code and never the text, which is a
 // server's or a system's own words.
 func observed(st ipc.Status) ipc.Status {
-	o := ipc.Status{Version: st.Version, PID: st.PID, StartedAt: st.StartedAt, Socket: st.Socket, Stores: []ipc.StoreStatus{}, Profiles: []ipc.ProfileStatus{}}
+	o := ipc.Status{Version: st.Version, PID: st.PID, StartedAt: st.StartedAt, Socket: st.Socket, Locked: st.Locked, LockedSince: st.LockedSince, Stores: []ipc.StoreStatus{}, Profiles: []ipc.ProfileStatus{}}
 	if st.Config.Error != "" {
 		o.Config = ipc.ConfigStatus{Error: "the settings can't be used", Kept: st.Config.Kept}
 	}

@@ -38,6 +38,7 @@ var routes = []route{
 	{pattern: "GET /v1/expiry", roles: Observe | Owner, handle: expiry, action: "expiry", reads: true},
 	{pattern: "GET /v1/events", roles: Observe | Owner, handle: events, action: "events", reads: true},
 	{pattern: "GET /metrics", roles: Observe | Owner, handle: metrics, action: "metrics", reads: true, always: true},
+	{pattern: "POST /v1/lock", roles: Owner, handle: lock, action: "lock"},
 	{pattern: "POST /v1/unlock", roles: Owner, handle: unlock, action: "unlock"},
 }
 
@@ -176,6 +177,14 @@ func inspect(s *Server, c *call) (any, error) {
 
 func expiry(s *Server, c *call) (any, error) {
 	return s.Agent.Expiry(c.Context(), c.URL.Query()["profile"])
+}
+
+func lock(s *Server, c *call) (any, error) {
+	var req ipc.LockRequest
+	if err := c.decode(&req); err != nil {
+		return nil, err
+	}
+	return s.Agent.Lock(c.Context(), req.Passphrase.Text, ipc.LockAsked)
 }
 
 func unlock(s *Server, c *call) (any, error) {
