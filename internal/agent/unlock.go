@@ -80,7 +80,12 @@ func (a *Agent) open(ctx context.Context, passphrase secret.Text) error {
 		if store == nil {
 			return nil
 		}
-		return store.Unlock(ctx, passphrase) // a lock that comes meanwhile forgets the key behind it
+		err := store.Unlock(ctx, passphrase)
+		if now := a.period.Load(); err == nil && now.locked { // it came meanwhile, and forgot no key or the one before
+			a.spawn(func() { a.shutWhenSaved(p, now, store) })
+			return errLocked
+		}
+		return err
 	}
 	a.locking.key.Lock() // nothing forgets the key between the two steps
 	defer a.locking.key.Unlock()

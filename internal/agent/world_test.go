@@ -3,6 +3,7 @@ package agent_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -80,6 +81,7 @@ type world struct {
 
 	rotator  *rotator       // stands before the server, if not nil
 	provider agent.Provider // stands before both
+	vault    *vault         // stands before file, if not nil
 }
 
 // inWorld runs f in a bubble, in a world with one profile, prod, logged in
@@ -122,14 +124,19 @@ func (w *world) start() {
 	if w.provider != nil {
 		upstream = w.provider
 	}
+	var file agent.Store = w.file
+	if w.vault != nil {
+		file = w.vault
+	}
 	a, err := agent.New(agent.Options{
 		Providers: map[string]agent.Provider{provider.CSP: upstream},
-		Stores:    map[string]agent.Store{provider.Memory: w.store, provider.File: w.file},
+		Stores:    map[string]agent.Store{provider.Memory: w.store, provider.File: file},
 		State:     w.state, Clock: w.clock,
 		Verify:       verify,
 		DefaultStore: func() string { return provider.Memory },
 		Publish:      w.publish,
 		Exclusive:    w.exclusive,
+		Passphrase:   verifier,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -186,11 +193,11 @@ func (w *world) mustToken(minTTL string) string {
 	return tok
 }
 
-// mustFail checks that err is one of the wire with this code.
-func (w *world) mustFail(err error, want ipc.Code) *ipc.Error {
+// mustFail checks that err is one of the wire with this code, or one of these.
+func (w *world) mustFail(err error, want ...ipc.Code) *ipc.Error {
 	w.t.Helper()
 	e, ok := errors.AsType[*ipc.Error](err)
-	if !ok || e.Code != want {
+	if !ok || !slices.Contains(want, e.Code) {
 		w.t.Fatalf("got %v (%v), want the code %s", err, code(err), want)
 	}
 	return e
