@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -17,7 +18,9 @@ import (
 type remembered []ipc.ProfileExpiry
 
 func (r remembered) Snapshot() ([]ipc.ProfileStatus, []ipc.ProfileExpiry, error) { return nil, r, nil }
-func (remembered) StoreStates(context.Context) []ipc.StoreStatus                 { return nil }
+func (remembered) Locked() (time.Time, bool)                                     { return time.Time{}, false }
+
+func (remembered) StoreStates(context.Context) []ipc.StoreStatus { return nil }
 
 // A rule or a dashboard is for the agent's page and for the file that cspctl
 // writes: what both tell is named, typed, explained and labelled alike, and of

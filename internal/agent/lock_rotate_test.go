@@ -123,7 +123,10 @@ func TestP10ARotatingLoginWhoseCallerIsGone(t *testing.T) {
 		w.server.set(func(s *server) { s.gate = gate })
 		ctx, gone := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { _, _ = w.Login(ctx, "prod", ipc.LoginRequest{Secret: secret.NewWire("granted"), Store: provider.File, Org: "org"}); close(done) }()
+		go func() {
+			_, _ = w.Login(ctx, "prod", ipc.LoginRequest{Secret: secret.NewWire("granted"), Store: provider.File, Org: "org"})
+			close(done)
+		}()
 		synctest.Wait()
 		gone()
 		synctest.Wait()

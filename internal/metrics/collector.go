@@ -25,6 +25,7 @@ var (
 	buildInfo = desc("csp_agent_build_info", "Which version of csp-agent runs; always 1.", "version")
 	settings  = desc("csp_agent_settings_usable", "Whether the settings file can be used as it is now.")
 	stateFile = desc("csp_agent_state_usable", "Whether the file of the profiles can be used.")
+	locked    = desc("csp_agent_locked", "Whether the agent is locked: nothing is given out.")
 	storeIs   = desc("csp_agent_store_state", "Whether a store is in a state: 1 for the state that it is in.", "store", "state")
 	storeUse  = desc("csp_agent_store_profiles", "How many profiles that are logged in have their secret in a store.", "store")
 	profileIs = desc("csp_agent_profile_state", "Whether a profile is in a state: 1 for the state that it is in.", "profile", "provider", "state")
@@ -64,6 +65,8 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		return
 	}
 	s.gauge(settings, truth(c.m.config == nil || c.m.config().Error == ""))
+	_, isLocked := c.m.source.Locked()
+	s.gauge(locked, truth(isLocked))
 	all, ends, err := c.look(s)
 	s.gauge(stateFile, truth(err == nil))
 	use := map[string]float64{}

@@ -26,6 +26,8 @@ type Source interface {
 	Snapshot() ([]ipc.ProfileStatus, []ipc.ProfileExpiry, error)
 	// StoreStates looks at the stores, for a bounded time.
 	StoreStates(context.Context) []ipc.StoreStatus
+	// Locked reports whether nothing is given out, and since when.
+	Locked() (since time.Time, locked bool)
 }
 
 // Metrics counts, and writes pages. Its methods may be called at the same time.

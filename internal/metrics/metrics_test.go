@@ -25,6 +25,7 @@ type source struct {
 	all    []ipc.ProfileStatus
 	ends   []ipc.ProfileExpiry
 	err    error
+	locked bool
 	stores func(context.Context) []ipc.StoreStatus
 }
 
@@ -33,6 +34,8 @@ func (s *source) Snapshot() ([]ipc.ProfileStatus, []ipc.ProfileExpiry, error) {
 	defer s.mu.Unlock()
 	return slices.Clone(s.all), slices.Clone(s.ends), s.err
 }
+
+func (s *source) Locked() (time.Time, bool) { return time.Time{}, s.locked }
 
 func (s *source) StoreStates(ctx context.Context) []ipc.StoreStatus {
 	if s.stores != nil {
@@ -101,7 +104,7 @@ func TestP7TheAgentsKnowledgeForMachines(t *testing.T) {
 	out.State, out.LoggedOut, out.Store = ipc.StateLoggedOut, true, "memory"
 	odd := profile("odd", 0, 0)
 	odd.State = "of a newer agent"
-	m := newMetrics(&source{all: []ipc.ProfileStatus{ready, odd, out}, ends: []ipc.ProfileExpiry{
+	m := newMetrics(&source{locked: true, all: []ipc.ProfileStatus{ready, odd, out}, ends: []ipc.ProfileExpiry{
 		{Profile: "a", Provider: "csp", Server: "https://csp.example", Org: "o", TokenName: "x\"\n\\\xff", Status: ipc.ExpiryKnown,
 			ExpiresAt: noon.Add(-90 * time.Second), CheckedAt: noon.Add(-time.Hour), Refused: true},
 		{Profile: "n", Provider: "csp", Status: ipc.ExpiryNever, Deactivated: true},
@@ -116,6 +119,7 @@ func TestP7TheAgentsKnowledgeForMachines(t *testing.T) {
 		`csp_agent_build_info{version="` + ipc.Version + `"}`: 1,
 		"csp_agent_settings_usable":                           1,
 		"csp_agent_state_usable":                              1,
+		"csp_agent_locked":                                    1,
 
 		`csp_agent_store_state{state="locked",store="keychain"}`:                                                                   1,
 		`csp_agent_store_state{state="ready",store="keychain"}`:                                                                    0,
