@@ -136,13 +136,15 @@ func serve(find func(func(string) string) (files, error), log *slog.Logger, leve
 	further.set(sockets.follow(settings.sockets()))
 	wg.Go(func() { a.Run(ctx) })
 	wg.Go(func() { tell.run(ctx) })
+	autoLock := newAutoLock(a, settings, log)
+	wg.Go(func() { autoLock.Run(ctx) })
 	log.Info("serving", "version", ipc.Version, "socket", sockets.all[0].Path(), "pid", os.Getpid())
 	manager := newSupervisor(log)
 	manager.ready()
 	wg.Go(func() { manager.watch(ctx, sockets.all[0].Path()) })
 
 	err = wait(ctx, hangup, failed,
-		func() { manager.reloading(settings.reload); tell.rouse() },
+		func() { manager.reloading(settings.reload); tell.rouse(); autoLock.Rouse() },
 		func() error { further.set(sockets.follow(settings.sockets())); return keeper.look() })
 	log.Info("stopping")
 	manager.stopping()

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"runtime"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -45,6 +46,7 @@ type Settings struct {
 
 	Expiry   Expiry             `toml:"expiry"`
 	Hook     Hook               `toml:"hook"`
+	Lock     Lock               `toml:"lock"`
 	Profiles map[string]Profile `toml:"profiles"`
 	Sockets  []Socket           `toml:"sockets"`
 
@@ -122,6 +124,9 @@ func parse(path string, b []byte) (Settings, error) {
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5" {
 			return Settings{}, &Error{path, lineOf(b, "https_proxy"), "https_proxy is a URL like http://proxy.example:3128"}
 		}
+	}
+	if key, text := s.Lock.check(runtime.GOOS); text != "" {
+		return Settings{}, &Error{path, lineOf(b, key), text}
 	}
 	if key, text := s.checkWarnings(); text != "" {
 		return Settings{}, &Error{path, lineOf(b, key), text}
