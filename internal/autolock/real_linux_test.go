@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	autolock.New(autolock.Options{
-		Wanted: func() autolock.Wanted { return autolock.Wanted{Screen: true} },
+		Wanted: func() autolock.Wanted { return autolock.Wanted{Screen: true, Sleep: true} },
 		Lock:   func(context.Context, bool) { fmt.Println("locked") },
 		System: autolock.SystemAddresses(os.Getenv), Session: autolock.SessionAddresses(os.Getenv),
 	}).Run(context.Background())
@@ -80,6 +80,9 @@ func TestRealLogind(t *testing.T) {
 		t.Fatal("a lock of the own session was not heard")
 	}
 	for heard() {
+	}
+	if list := c.Exec(t, "systemd-inhibit", "--list", "--no-pager"); !strings.Contains(list, "csp-agent") {
+		t.Errorf("no sleep is held up: %s", list)
 	}
 	c.Exec(t, "loginctl", "lock-session", other)
 	c.Exec(t, "loginctl", "unlock-session", own)
