@@ -8,7 +8,6 @@ package autolock
 import (
 	"context"
 	"log/slog"
-	"time"
 )
 
 // Wanted says at which moments to lock.
@@ -58,10 +57,3 @@ func (w *Watcher) Rouse() {
 		}
 	}
 }
-
-const (
-	// dialTime bounds the connecting to a bus, callTime one call over it.
-	dialTime, callTime = 5 * time.Second, 2 * time.Second
-	// firstPause and mostPause are how long it waits before it connects again.
-	firstPause, mostPause = time.Second, time.Minute
-)

@@ -17,6 +17,13 @@ import (
 // Supported reports whether this system tells of such moments.
 const Supported = true
 
+const (
+	// dialTime bounds the connecting to a bus, callTime one call over it.
+	dialTime, callTime = 5 * time.Second, 2 * time.Second
+	// firstPause and mostPause are how long it waits before it connects again.
+	firstPause, mostPause = time.Second, time.Minute
+)
+
 // SystemAddresses returns the addresses of the system bus.
 // https://dbus.freedesktop.org/doc/dbus-specification.html#message-bus-types-system
 func SystemAddresses(getenv func(string) string) []string {
