@@ -180,7 +180,7 @@ func TestEveryAnswerIsOnRecord(t *testing.T) {
 		"PUT /v1/profiles/prod " + `{"secret":"` + apiToken + `","store":"memory","no_verify":true}`,
 		"GET /v1/token?profile=prod", "GET /v1/status", "GET /v1/token?profile=..%2Fx", "GET /v1/token?profile=nobody&kind=access",
 		"POST /v1/profiles/prod/use", "POST /v1/profiles/prod/rename " + `{"to":"main"}`, "POST /v1/profiles/main/logout",
-		"PUT /v1/profiles/main " + `{"secret":"` + apiToken + `","store":"memory","no_verify":true}`, "DELETE /v1/profiles/main", "POST /v1/unlock {}",
+		"PUT /v1/profiles/main " + `{"secret":"` + apiToken + `","store":"memory","no_verify":true}`, "DELETE /v1/profiles/main", "POST /v1/lock {}", "POST /v1/unlock {}",
 	} {
 		method, rest, _ := strings.Cut(r, " ")
 		target, body, _ := strings.Cut(rest, " ")
@@ -216,7 +216,7 @@ func TestEveryAnswerIsOnRecord(t *testing.T) {
 	}
 	want := []string{
 		"owner login prod replaced", "owner token prod access", "owner token bad_profile_name", "owner token nobody access no_such_profile",
-		"owner use prod", "owner rename prod main", "owner logout main", "owner login main", "owner remove main", "owner unlock bad_request",
+		"owner use prod", "owner rename prod main", "owner logout main", "owner login main", "owner remove main", "owner lock passphrase_not_set", "owner unlock",
 		"token token prod access",
 	}
 	const refused = "token token ci no_such_profile not listed uids = [0] or gids = [0] below [profiles.ci] in the settings, then SIGHUP"
