@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cspctl/cspctl/internal/agent"
 	"github.com/cspctl/cspctl/internal/agent/api"
@@ -43,6 +44,7 @@ type force struct {
 	config.Settings
 	ever bool  // a reading succeeded
 	bad  error // of the last reading
+	at   time.Time
 }
 
 func loadSettings(f files, log *slog.Logger, level *slog.LevelVar) *settings {
@@ -62,18 +64,18 @@ func (s *settings) reload() {
 
 // read is reload for a caller who holds reader.
 func (s *settings) read() {
-	was := s.now()
+	was, at := s.now(), time.Now() // before: a change meanwhile is one to come
 	now, err := config.Load(s.path)
 	if err != nil {
 		if was.bad == nil || was.bad.Error() != err.Error() {
 			s.log.Error("the settings can't be used", "err", err, "kept", was.ever)
 		}
-		s.force.Store(&force{was.Settings, was.ever, err})
+		s.force.Store(&force{was.Settings, was.ever, err, at})
 		return
 	}
 	s.level.Set(now.Level())
 	s.upstream.Set(upstream.Options{UserAgent: userAgent(), Proxy: now.Proxy(), ExtraCA: now.CA(), Log: s.log})
-	s.force.Store(&force{now, true, nil})
+	s.force.Store(&force{now, true, nil, at})
 	s.log.Info("settings read", "path", s.path)
 }
 
@@ -87,7 +89,7 @@ func (s *settings) now() *force {
 
 func (s *settings) status() ipc.ConfigStatus {
 	now := s.now()
-	c := ipc.ConfigStatus{Path: s.path, Kept: now.ever && now.bad != nil}
+	c := ipc.ConfigStatus{Path: s.path, Kept: now.ever && now.bad != nil, ReadAt: now.at.UTC().Round(0)}
 	if now.bad != nil {
 		c.Error = now.bad.Error()
 	}

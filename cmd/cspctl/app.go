@@ -21,6 +21,7 @@ type environment struct {
 	columns    func() int // of stdout; 0: it is no terminal, or does not say
 	openScreen func() (screen, error)
 	now        func() time.Time
+	inPlace    func(exe string, args []string) (code int, err error) // of this program
 }
 
 // terminal is where a person is asked.
@@ -55,7 +56,8 @@ func system() environment {
 			}
 			return s, nil
 		},
-		now: time.Now,
+		now:     time.Now,
+		inPlace: ipc.InPlace,
 	}
 }
 

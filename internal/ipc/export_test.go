@@ -8,8 +8,5 @@ func MoveSystemDir(t *testing.T, dir string) {
 	t.Cleanup(func() { systemDir = SystemDir })
 }
 
-// KeptEnv and FindAgent are tried directly.
-var (
-	KeptEnv   = keptEnv
-	FindAgent = findAgent
-)
+// KeptEnv is tried directly.
+var KeptEnv = keptEnv

@@ -96,7 +96,7 @@ func (c *Client) notUp(path string) error {
 
 // launch starts `csp-agent run`, detached from everything of this process.
 func (c *Client) launch(path string) (*child, error) {
-	exe := findAgent(c.o.Getenv)
+	exe := FindAgent(c.o.Getenv)
 	if exe == "" {
 		return nil, &Error{Code: CodeAgent, Message: "no agent answers at " + oneLine(path) + ", and no csp-agent was found to start",
 			Hint: "put csp-agent beside cspctl or on PATH, or start it yourself: csp-agent run"}
@@ -109,10 +109,10 @@ func (c *Client) launch(path string) (*child, error) {
 	return child, nil
 }
 
-// findAgent returns the path of csp-agent: beside this program, or else on
+// FindAgent returns the path of csp-agent: beside this program, or else on
 // PATH, relative entries of which are passed over. It returns "" if there is
 // none.
-func findAgent(getenv func(string) string) string {
+func FindAgent(getenv func(string) string) string {
 	name := "csp-agent"
 	if runtime.GOOS == "windows" {
 		name += ".exe"

@@ -213,6 +213,8 @@ type ConfigStatus struct {
 	Path  string `json:"path"`
 	Error string `json:"error,omitempty"` // with the line
 	Kept  bool   `json:"kept,omitempty"`  // the settings before it stay in force
+
+	ReadAt time.Time `json:"read_at,omitzero"` // when the file was read last
 }
 
 // StoreStatus is the condition of one store.

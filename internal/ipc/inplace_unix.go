@@ -1,0 +1,16 @@
+//go:build linux || darwin
+
+package ipc
+
+import (
+	"os"
+	"syscall"
+)
+
+// InPlace runs a program in the place of this one: with the same terminal and
+// environment, and the exit code is the program's. It returns if that can't be
+// done.
+func InPlace(exe string, args []string) (code int, err error) {
+	err = syscall.Exec(exe, append([]string{exe}, args...), os.Environ())
+	return -1, &os.PathError{Op: "exec", Path: exe, Err: err}
+}
