@@ -86,6 +86,9 @@ func TestScripts(t *testing.T) {
 			"code":       code,
 			"stdin-code": stdinCode,
 			"oneagent":   oneAgent,
+			"storekey":   storeKeyCommand,
+			"examine":    examine,
+			"finds":      finds,
 		},
 	})
 }

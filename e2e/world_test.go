@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/cspctl/cspctl/internal/doctor"
 )
 
 // world is a home, and what runs in it.
@@ -27,6 +29,8 @@ type world struct {
 	url   string // of the simulator
 	agent *process
 	extra []func()
+
+	report *doctor.Report // the last one; nil: nothing was examined
 
 	display string    // of the X server; empty: none runs
 	dunst   *exec.Cmd // nil: it does not run
@@ -155,12 +159,17 @@ func (w *world) startSim(accounts, flags []string) error {
 // startAgent starts an agent, its log in agent.log below dir, and waits until
 // it answers.
 func (w *world) startAgent(env []string) error {
+	return w.startAgentOf(filepath.Join(bin, "csp-agent"), env)
+}
+
+// startAgentOf is startAgent for another program.
+func (w *world) startAgentOf(exe string, env []string) error {
 	log, err := os.OpenFile(filepath.Join(w.dir, "agent.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	c := exec.Command(filepath.Join(bin, "csp-agent"), "run")
+	c := exec.Command(exe, "run")
 	c.Env, c.Stdout, c.Stderr = env, log, log
 	if err := c.Start(); err != nil {
 		return err
