@@ -85,7 +85,7 @@ func finds(ts *testscript.TestScript, neg bool, args []string) {
 
 func lookUp(r *doctor.Report, args ...string) bool {
 	for _, f := range r.Checks {
-		texts := []string{f.ID, string(f.State), f.Subject + ": " + f.Summary + "\n" + f.Detail, f.Fix}
+		texts := []string{f.ID, string(f.State), strings.TrimSpace(f.Subject + ": " + f.Summary + "\n" + f.Detail), f.Fix}
 		match := true
 		for i, want := range args {
 			if i < 2 {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/keychain"
@@ -25,6 +26,17 @@ func keychainCheck(ctx context.Context, e *exam) []Finding {
 		here = k.State(ctx) // the bus may just have started it (T15)
 	}
 	there, asked := e.storeState(provider.Keychain)
+	if asked && here.Status != there.Status && here.Status != provider.StoreUnavailable {
+		// The agent remembers what it saw two seconds ago, which may be before
+		// somebody locked it, or unlocked it.
+		select {
+		case <-time.After(2*time.Second + 100*time.Millisecond):
+		case <-ctx.Done():
+		}
+		if st := e.ask().status; st != nil {
+			there, _ = stateOf(st, provider.Keychain)
+		}
+	}
 	state := here
 	if asked {
 		state = there
@@ -71,10 +83,13 @@ func (e *exam) handOverBus() string {
 
 // storeState is how the agent sees a store; asked is false where none answers.
 func (e *exam) storeState(kind string) (s provider.StoreState, asked bool) {
-	st := e.reply().status
-	if st == nil {
-		return s, false
+	if st := e.reply().status; st != nil {
+		return stateOf(st, kind)
 	}
+	return s, false
+}
+
+func stateOf(st *ipc.Status, kind string) (s provider.StoreState, told bool) {
 	for _, store := range st.Stores {
 		if store.Kind == kind {
 			return provider.StoreState{Kind: kind, Status: provider.StoreStatus(store.Status), Detail: store.Detail, Hint: store.Hint}, true
