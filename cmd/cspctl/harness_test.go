@@ -180,6 +180,7 @@ type shell struct {
 	columns   int      // of stdout
 	screen    screen   // nil: there is none
 	stdout    io.Writer
+	inPlace   func(exe string, args []string) (int, error)
 }
 
 // fakeTTY is a person who answers.
@@ -243,7 +244,8 @@ func (s shell) run(t *testing.T, args ...string) result {
 			}
 			return s.screen, nil
 		},
-		now: func() time.Time { return noon },
+		now:     func() time.Time { return noon },
+		inPlace: s.inPlace,
 	}
 	if s.stdout != nil {
 		env.stdout = s.stdout

@@ -47,44 +47,13 @@ func (l launchd) Find(ctx context.Context) (Found, error) {
 	out, err := output(ctx, nil, "/bin/launchctl", "print", l.domain()+"/"+label)
 	if err == nil {
 		u.Load = "loaded"
-		readPrint(&u, out)
+		parsePrint(&u, out)
 	}
 	f.Units = []Unit{u}
 	if ctx.Err() != nil {
 		return f, errors.New("launchctl did not answer in time")
 	}
 	return f, nil
-}
-
-// readPrint reads the lines NAME = value of launchctl print.
-func readPrint(u *Unit, out string) {
-	for line := range strings.Lines(out) {
-		name, value, found := strings.Cut(strings.TrimSpace(line), " = ")
-		if !found {
-			continue
-		}
-		switch name {
-		case "state":
-			u.Sub = value
-			if value == "running" {
-				u.Active = "active"
-			}
-		case "program":
-			u.Program = value
-		case "pid":
-			u.PID, _ = strconv.Atoi(value)
-		case "last exit code":
-			u.Exit, _, _ = strings.Cut(value, ":")
-			if u.Exit != "0" && u.Exit != "(never exited)" {
-				u.Result = "exit-code"
-			} else {
-				u.Exit = ""
-			}
-		}
-	}
-	if u.Result != "" && u.PID == 0 {
-		u.Active = "failed"
-	}
 }
 
 // Log is what the agent wrote, if its property list sends that to a file, as

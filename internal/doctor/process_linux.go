@@ -39,9 +39,9 @@ func process(_ context.Context, e *exam) []Finding {
 		return nil
 	}
 	dir := filepath.Join("/proc", strconv.Itoa(st.PID))
-	// The kernel gives the files of a process that is not dumpable to root:
-	// proc(5).
-	uid, err := owner(dir)
+	// The kernel gives the files in there to root if the process is not
+	// dumpable: proc(5).
+	uid, err := owner(filepath.Join(dir, "limits"))
 	if err != nil {
 		return []Finding{info("the agent is in another pid namespace, a container perhaps: how it is closed to others can't be seen")}
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/cspctl/cspctl/internal/config"
 )
@@ -54,21 +55,24 @@ func (e *exam) deafService(ctx context.Context, set config.Settings) (found []Fi
 	if !service || e.System {
 		return nil
 	}
-	there := map[string]bool{}
-	known := false
-	ask := func() {
-		if known {
-			return
-		}
-		known = true
-		for _, v := range e.Services.Variables(ctx) {
+	there := sync.OnceValues(func() (names map[string]bool, known bool) {
+		names = map[string]bool{}
+		vars := e.Services.Variables(ctx)
+		for _, v := range vars {
 			if name, value, ok := strings.Cut(v, "="); ok && value != "" {
-				there[strings.ToUpper(name)] = true
+				names[strings.ToUpper(name)] = true
 			}
 		}
-	}
+		return names, vars != nil
+	})
 	shell := func(name string) string { return first(e.Getenv(name), e.Getenv(strings.ToLower(name))) }
-	missing := func(name string) bool { ask(); return shell(name) != "" && !there[name] }
+	missing := func(name string) bool {
+		if shell(name) == "" {
+			return false
+		}
+		names, known := there()
+		return known && !names[name]
+	}
 	file := e.Files.Config
 	if set.HTTPSProxy == "" && missing("HTTPS_PROXY") {
 		found = append(found, warn("HTTPS_PROXY is set in this shell ("+hostOf(shell("HTTPS_PROXY"))+"), and the agent is a service, which does not see it",

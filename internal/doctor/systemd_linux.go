@@ -79,45 +79,6 @@ func (s systemd) systemctl(ctx context.Context, args ...string) (string, error) 
 	return output(ctx, []string{"XDG_RUNTIME_DIR=" + s.runtimeDir()}, exe, append(args, "--no-pager")...)
 }
 
-// parseUnit reads one block of systemctl show: NAME=value, a line each.
-func parseUnit(block string) (u Unit) {
-	for line := range strings.Lines(block) {
-		name, value, _ := strings.Cut(strings.TrimRight(line, "\n"), "=")
-		switch name {
-		case "Id":
-			u.Name = value
-		case "LoadState":
-			u.Load = value
-		case "LoadError":
-			// org.freedesktop.systemd1.BadUnitSetting "Unit has a bad setting"
-			_, text, _ := strings.Cut(value, " ")
-			u.Error = strings.Trim(text, `"`)
-		case "ActiveState":
-			u.Active = value
-		case "SubState":
-			u.Sub = value
-		case "Result":
-			u.Result = value
-		case "ExecMainStatus":
-			u.Exit = value
-		case "MainPID":
-			u.PID, _ = strconv.Atoi(value)
-		case "FragmentPath":
-			u.File = value
-		case "UnitFileState":
-			u.Enabled = value
-		case "NeedDaemonReload":
-			u.Stale = value == "yes"
-		case "ExecStart":
-			// { path=/usr/bin/csp-agent ; argv[]=/usr/bin/csp-agent run ; ... }
-			if _, rest, ok := strings.Cut(value, "path="); ok {
-				u.Program, _, _ = strings.Cut(rest, " ;")
-			}
-		}
-	}
-	return u
-}
-
 func (s systemd) Log(ctx context.Context, n int) ([]string, error) {
 	exe := ipc.FindProgram("journalctl", s.getenv)
 	if exe == "" {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"strconv"
-	"strings"
 )
 
 // taskName is the agent's name in the Task Scheduler, and as a service.
@@ -54,58 +52,16 @@ func (s tasks) task(ctx context.Context, u *Unit) {
 	if err != nil {
 		return
 	}
-	u.Load, u.Sub = "loaded", "scheduled"
-	u.Program = strings.Trim(element(xml, "Command"), `"`)
-	// Of the settings; triggers have one of their own.
-	if settings := element(xml, "Settings"); strings.EqualFold(element(settings, "Enabled"), "false") {
-		u.Load = "masked"
-	}
+	parseTask(u, xml)
 	u.File = taskName
 }
 
-// element returns the text of the first element of that name.
-func element(xml, name string) string {
-	_, rest, _ := strings.Cut(xml, "<"+name+">")
-	text, _, found := strings.Cut(rest, "</"+name+">")
-	if !found {
-		return ""
-	}
-	return strings.TrimSpace(text)
-}
-
-// service reads sc.exe queryex, whose numbers are the same in every language:
-// STATE : 4 RUNNING, WIN32_EXIT_CODE : 0, PID : 1234.
 func (s tasks) service(ctx context.Context, u *Unit) {
 	out, err := output(ctx, nil, s.tool("sc.exe"), "queryex", taskName)
 	if err != nil {
 		return
 	}
-	u.Load = "loaded"
-	for line := range strings.Lines(out) {
-		name, value, found := strings.Cut(line, ":")
-		fields := strings.Fields(value)
-		if !found || len(fields) == 0 {
-			continue
-		}
-		switch strings.TrimSpace(name) {
-		case "STATE":
-			if len(fields) > 1 {
-				u.Sub = strings.ToLower(fields[1])
-			}
-			if fields[0] == "4" {
-				u.Active = "active"
-			}
-		case "WIN32_EXIT_CODE":
-			if fields[0] != "0" && fields[0] != "1077" { // ERROR_SERVICE_NEVER_STARTED
-				u.Exit, u.Result = fields[0], "exit-code"
-			}
-		case "PID":
-			u.PID, _ = strconv.Atoi(fields[0])
-		}
-	}
-	if u.Result != "" && u.Active != "active" {
-		u.Active = "failed"
-	}
+	parseService(u, out)
 }
 
 // Log is in the event log, which is not read here.
