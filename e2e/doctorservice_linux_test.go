@@ -99,7 +99,9 @@ func TestDoctorOnServices(t *testing.T) {
 	reload()
 	ctl("stop", "csp-agent.socket", "csp-agent.service")
 	ctl("start", "csp-agent.service")
-	if err := within(20*time.Second, func() error { return u.Command(t.Context(), "systemctl", "--user", "is-failed", "csp-agent.service").Run() }); err != nil {
+	if err := within(20*time.Second, func() error {
+		return u.Command(t.Context(), "systemctl", "--user", "is-failed", "csp-agent.service").Run()
+	}); err != nil {
 		t.Fatal(err)
 	}
 	r = examine()

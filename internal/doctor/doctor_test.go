@@ -59,9 +59,9 @@ warn  profile     prod: expires
 		t.Errorf("got\n%s", got)
 	}
 	for text, checks := range map[string][]Finding{
-		"all is well\n":          {{State: OK}, {State: Info}},
+		"all is well\n":           {{State: OK}, {State: Info}},
 		"2 warnings to look at\n": {{State: Warn}, {State: Warn}},
-		"1 failure to mend\n":    {{State: Fail}},
+		"1 failure to mend\n":     {{State: Fail}},
 	} {
 		if got := (Report{Checks: checks}).Text(term.Style{}); !strings.HasSuffix(got, text) {
 			t.Errorf("got %q, want %q at its end", got, text)
