@@ -130,13 +130,26 @@ func TestDoctorOnServices(t *testing.T) {
 	reload()
 	want(t, examine(), "service", "fail", "csp-agent.service is missing, and its socket is installed", "csp-agent install")
 
+	// Settings that their user can't read.
+	u.Exec(t, "sh", "-c", "mkdir -p .config/cspctl && echo >.config/cspctl/config.toml && chmod 000 .config/cspctl/config.toml")
+	want(t, examine(), "settings", "fail", "config.toml.*permission denied", "^chmod 600 .*config.toml, as its owner")
+
+	// The system's service.
+	root, _ := c.Command(t.Context(), "/usr/local/bin/cspctl", "doctor", "--system", "-o", "json").Output()
+	system, err := readReport(t.TempDir(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, system, "service", "fail", "no service of the system's: nothing is installed", "csp-agent install --system")
+	want(t, system, "agent", "fail", "no agent of the system's runs", "systemctl start csp-agent.socket")
+	want(t, system, "socket", "ok", "/run/csp-agent/agent.sock")
+
 	// A user without a manager: nothing hangs, and nothing is wrong with that.
 	c.Exec(t, "useradd", "--create-home", "--shell", "/bin/sh", "lone")
 	begun := time.Now()
 	cmd := c.Command(t.Context(), "runuser", "-u", "lone", "--", "env", "-i", "HOME=/home/lone", "PATH=/usr/local/bin:/usr/bin:/bin", "cspctl", "doctor", "-o", "json")
 	out, _ := cmd.Output()
-	r, err := readReport(t.TempDir(), out)
-	if err != nil {
+	if r, err = readReport(t.TempDir(), out); err != nil {
 		t.Fatal(err)
 	}
 	want(t, r, "service", "info", "no systemd of this user's runs")

@@ -63,7 +63,6 @@ func (e *exam) socketPath() (string, *ipc.Error) {
 // door is the socket as it is found: whether anybody is behind it.
 type door struct {
 	listens bool
-	stale   bool // a socket is there, and nobody listens
 	denied  bool // the system does not let us in
 	peer    ipc.Peer
 	known   bool  // peer is

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -147,7 +147,7 @@ func servers(_ context.Context, e *exam) (found []Finding) {
 			found = append(found, ok("answers, in "+a.took.Round(time.Millisecond).String()).subject(subject))
 			continue
 		}
-		f := fail(a.bad.Message, first(e.serverFix(a), a.bad.Hint, "check the server's address, and the network")).subject(subject)
+		f := fail(a.bad.Message, cmp.Or(e.serverFix(a), a.bad.Hint, "check the server's address, and the network")).subject(subject)
 		if f.Summary = strings.TrimPrefix(f.Summary, subject+" "); len(a.profiles) > 0 {
 			f.Detail = "used by " + strings.Join(a.profiles, ", ")
 		}
@@ -177,39 +177,4 @@ func (e *exam) serverFix(a answer) string {
 		return "if the server is the wrong one: " + login + " --server URL"
 	}
 	return ""
-}
-
-// skewWarn and skewFail are how far apart the clocks may be. Tokens live by
-// the server's; a certificate, a passcode and the end of a token by both.
-const (
-	skewWarn = 30 * time.Second
-	skewFail = 5 * time.Minute
-)
-
-// clock compares this machine's clock with the servers' (T2).
-func clock(_ context.Context, e *exam) []Finding {
-	answers := slices.DeleteFunc(slices.Clone(e.answers()), func(a answer) bool { return !a.dated })
-	if len(answers) == 0 {
-		return []Finding{info("no server told the time, so this machine's clock was compared with none")}
-	}
-	// The least of them: a server of its own may be wrong, all of them hardly.
-	a := slices.MinFunc(answers, func(a, b answer) int { return int(a.skew.Abs() - b.skew.Abs()) })
-	off := max(0, a.skew.Abs()-a.took/2)
-	which := "behind"
-	if a.skew < 0 {
-		which = "ahead of"
-	}
-	host := strings.TrimPrefix(strings.TrimPrefix(a.server, "https://"), "http://")
-	text := "this machine's clock is " + a.skew.Abs().Round(time.Second).String() + " " + which + " that of " + host +
-		" (give or take " + (a.took/2 + time.Second/2).Round(100*time.Millisecond).String() + ")"
-	fix := clockFix
-	switch {
-	case off > skewFail:
-		return []Finding{fail(text, fix)}
-	case off > skewWarn:
-		return []Finding{warn(text, fix)}
-	case a.skew.Abs() < 2*time.Second:
-		text = "this machine's clock is that of " + host + ", to two seconds"
-	}
-	return []Finding{ok(text)}
 }

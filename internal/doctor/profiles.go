@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -50,7 +51,7 @@ func (e *exam) profile(p profile) Finding {
 	}
 	switch last := p.status.LastError; {
 	case last != nil && p.status.State != ipc.StatePasscode:
-		f := warn("the last exchange failed: "+last.Message, first(last.Hint, "cspctl token "+p.name+", and see what it says"))
+		f := warn("the last exchange failed: "+last.Message, cmp.Or(last.Hint, "cspctl token "+p.name+", and see what it says"))
 		if p.status.RetryAt != nil {
 			f.Detail = "the next try is at " + p.status.RetryAt.UTC().Format(time.RFC3339)
 		}

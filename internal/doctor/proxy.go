@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -65,7 +66,7 @@ func (e *exam) deafService(ctx context.Context, set config.Settings) (found []Fi
 		}
 		return names, vars != nil
 	})
-	shell := func(name string) string { return first(e.Getenv(name), e.Getenv(strings.ToLower(name))) }
+	shell := func(name string) string { return cmp.Or(e.Getenv(name), e.Getenv(strings.ToLower(name))) }
 	missing := func(name string) bool {
 		if shell(name) == "" {
 			return false

@@ -26,6 +26,8 @@ func settings(_ context.Context, e *exam) []Finding {
 		f := fail(err.Error(), "correct "+path)
 		if bad, ok := errors.AsType[*config.Error](err); ok && bad.Line > 0 {
 			f.Fix = fmt.Sprintf("correct line %d of %s", bad.Line, path)
+		} else if file, err := os.Open(path); err == nil {
+			_ = file.Close()
 		} else if errors.Is(err, fs.ErrPermission) {
 			f.Fix = "chmod 600 " + quote(path) + ", as its owner"
 		}

@@ -27,7 +27,7 @@ func (e *exam) knock(ctx context.Context) door {
 func knockAt(ctx context.Context, path string) (d door) {
 	c, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", path)
 	if err != nil {
-		return door{err: err, stale: errors.Is(err, syscall.ECONNREFUSED), denied: errors.Is(err, fs.ErrPermission)}
+		return door{err: err, denied: errors.Is(err, fs.ErrPermission)}
 	}
 	defer func() { _ = c.Close() }()
 	d.listens = true
@@ -38,6 +38,9 @@ func knockAt(ctx context.Context, path string) (d door) {
 	d.known = err == nil
 	return d
 }
+
+// stale reports whether a socket is there, and nobody listens.
+func (d door) stale() bool { return errors.Is(d.err, syscall.ECONNREFUSED) }
 
 // socket looks at the socket, its folder, and who listens (T21 to T27).
 func socket(_ context.Context, e *exam) []Finding {
@@ -105,9 +108,9 @@ func (e *exam) socketItself() []Finding {
 	case d.denied:
 		return []Finding{fail(fmt.Sprintf("no permission to use the socket %s (mode %04o)", e.path, st.Mode().Perm()),
 			"as its owner: chmod 600 "+quote(e.path)+"; for a group's socket: ask to be added to the group, then log in anew")}
-	case d.stale && e.System:
+	case d.stale() && e.System:
 		return []Finding{fail("nobody listens at "+e.path+": a service that was killed left it behind", "systemctl restart csp-agent.socket csp-agent.service")}
-	case d.stale:
+	case d.stale():
 		return []Finding{warn("nobody listens at "+e.path+": an agent that was killed left it behind",
 			"cspctl profile list starts an agent, which replaces it")}
 	case d.err != nil:

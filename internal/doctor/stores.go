@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -65,7 +66,7 @@ func keychainCheck(ctx context.Context, e *exam) []Finding {
 		f.Summary = "the agent does not reach the keychain that this shell reaches: " + state.Detail
 		f.Fix = e.handOverBus()
 	} else if wanted && !used {
-		f.Fix = first(f.Fix, "start one") + "; or keep secrets elsewhere: cspctl login --store file"
+		f.Fix = cmp.Or(f.Fix, "start one") + "; or keep secrets elsewhere: cspctl login --store file"
 	}
 	if f.Fix == "" {
 		f.Fix = "see the keychain's own log, or restart it"
@@ -124,7 +125,7 @@ func fileStore(ctx context.Context, e *exam) []Finding {
 	case state.Status == provider.StoreLocked && !asked:
 		return append(found, info(state.Detail+", as always before the agent runs: cspctl unlock"))
 	}
-	f := fail(state.Detail, first(state.Hint, "cspctl unlock"))
+	f := fail(state.Detail, cmp.Or(state.Hint, "cspctl unlock"))
 	if !used {
 		f.State = Warn
 	} else {
@@ -145,15 +146,6 @@ func (e *exam) credential() *Finding {
 		return &f
 	}
 	return nil
-}
-
-func first(s ...string) string {
-	for _, v := range s {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }
 
 // message joins what an error of the wire says with its hint.

@@ -64,9 +64,11 @@ func (s tasks) service(ctx context.Context, u *Unit) {
 	parseService(u, out)
 }
 
-// Log is in the event log, which is not read here.
-func (s tasks) Log(context.Context, int) ([]string, error) {
-	return []string{"see Event Viewer, Windows Logs, Application"}, nil
+// Log is what the event log has of the service, the newest last.
+func (s tasks) Log(ctx context.Context, n int) ([]string, error) {
+	out, err := output(ctx, nil, s.tool("wevtutil.exe"), "qe", "Application", "/c:1", "/rd:true", "/f:text",
+		"/q:*[System[Provider[@Name='"+taskName+"']]]")
+	return lastLines(out, n), err
 }
 
 // Variables are those of the user's registry, which this program has as well.
