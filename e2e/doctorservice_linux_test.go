@@ -141,7 +141,7 @@ func TestDoctorOnServices(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, system, "service", "fail", "no service of the system's: nothing is installed", "csp-agent install --system")
-	want(t, system, "agent", "fail", "no agent of the system's runs", "systemctl start csp-agent.socket")
+	want(t, system, "agent", "fail", "no agent of the system's runs", "csp-agent start --system")
 	want(t, system, "socket", "ok", "/run/csp-agent/agent.sock")
 
 	// A user without a manager: nothing hangs, and nothing is wrong with that.

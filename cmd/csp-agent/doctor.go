@@ -51,14 +51,12 @@ func runDoctor(args []string) int {
 	if exe, err := os.Executable(); err == nil {
 		o.Exe = exe
 	}
-	find := findFiles
-	if system {
-		find = findSystemFiles
-	}
-	f, err := find(os.Getenv)
-	if err != nil {
+	f, err := findFiles(os.Getenv)
+	switch {
+	case system: // its files are its user's to see
+	case err != nil:
 		o.NoHome = err
-	} else {
+	default:
 		o.Files = doctor.Files{Config: f.config, State: f.state, Audit: f.audit, Store: f.store}
 	}
 	r := doctor.Run(ctx, o)

@@ -44,7 +44,7 @@ func hint(e *ipc.Error, otherwise string) string {
 func (e *exam) noAgent() Finding {
 	switch {
 	case e.System:
-		return fail("no agent of the system's runs", "systemctl start csp-agent.socket")
+		return fail("no agent of the system's runs", "csp-agent start --system")
 	case e.Getenv(ipc.EnvAutostart) == "0":
 		return warn("no agent runs, and "+ipc.EnvAutostart+"=0 forbids cspctl to start one", "unset "+ipc.EnvAutostart+", or start it: csp-agent start")
 	case e.Getenv(ipc.EnvUID) != "":

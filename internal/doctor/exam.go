@@ -128,7 +128,7 @@ func (e *exam) restart() string {
 	st := e.reply().status
 	switch {
 	case e.ofService() && e.System:
-		return "systemctl restart csp-agent.service"
+		return "csp-agent restart --system"
 	case e.ofService():
 		return "csp-agent restart"
 	case st != nil:
@@ -145,6 +145,10 @@ func (e *exam) ofService() bool {
 	st := e.reply().status
 	return st != nil && st.PID == e.units().pid
 }
+
+// inside reports whether what is inside the agent is known here: the system's
+// service shows it to its own user, whose files are not this user's.
+func (e *exam) inside() bool { return !e.System || e.reply().status != nil }
 
 // profile is a profile as the agent tells of it or, where none answers, as the
 // state file does.

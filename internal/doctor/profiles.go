@@ -16,6 +16,9 @@ const expiryWarn = 14 * 24 * time.Hour
 
 // profiles tells which profiles give no token, and why.
 func profiles(_ context.Context, e *exam) (found []Finding) {
+	if !e.inside() {
+		return nil
+	}
 	list := e.profiles()
 	if len(list) == 0 {
 		return []Finding{info("there is none: cspctl login")}

@@ -81,7 +81,10 @@ func (u units) installed() bool {
 func service(ctx context.Context, e *exam) []Finding {
 	u := e.units()
 	missing := func(why string) []Finding {
-		if e.System {
+		switch {
+		case e.System && u.None != "":
+			return []Finding{fail("the agent is no service of the system's: "+why, "use agents of the users' own, which cspctl starts by itself: cspctl doctor")}
+		case e.System:
 			return []Finding{fail("the agent is no service of the system's: "+why, "csp-agent install --system")}
 		}
 		return []Finding{info("the agent is no service (" + why + "): cspctl starts it when it is needed")}

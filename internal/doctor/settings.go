@@ -18,6 +18,9 @@ import (
 // read it as it is now.
 func settings(_ context.Context, e *exam) []Finding {
 	path := e.Files.Config
+	if e.System {
+		return e.systemSettings()
+	}
 	if path == "" {
 		return []Finding{info("where they would be is not known without a home")}
 	}
@@ -59,6 +62,19 @@ func settings(_ context.Context, e *exam) []Finding {
 		return orFine(found, ok("there is no "+path+", so everything is as it is by default"))
 	}
 	return orFine(found, ok(path))
+}
+
+// systemSettings are those that the system's service says it has read: where
+// they are is its own to know.
+func (e *exam) systemSettings() []Finding {
+	st := e.reply().status
+	switch {
+	case st == nil:
+		return nil
+	case st.Config.Error != "":
+		return []Finding{fail(st.Config.Error, "correct "+st.Config.Path+", then: "+e.restart())}
+	}
+	return []Finding{ok(st.Config.Path)}
 }
 
 // unread compares what the agent has read with the file as it is.

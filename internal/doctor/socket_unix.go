@@ -109,7 +109,7 @@ func (e *exam) socketItself() []Finding {
 		return []Finding{fail(fmt.Sprintf("no permission to use the socket %s (mode %04o)", e.path, st.Mode().Perm()),
 			"as its owner: chmod 600 "+quote(e.path)+"; for a group's socket: ask to be added to the group, then log in anew")}
 	case d.stale() && e.System:
-		return []Finding{fail("nobody listens at "+e.path+": a service that was killed left it behind", "systemctl restart csp-agent.socket csp-agent.service")}
+		return []Finding{fail("nobody listens at "+e.path+": a service that was killed left it behind", "csp-agent restart --system")}
 	case d.stale():
 		return []Finding{warn("nobody listens at "+e.path+": an agent that was killed left it behind",
 			"cspctl profile list starts an agent, which replaces it")}

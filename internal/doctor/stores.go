@@ -20,6 +20,9 @@ const busVariable = "DBUS_SESSION_BUS_ADDRESS"
 // this shell does: a service may have no session bus where the shell has one
 // (T13 to T18, T20). It prompts nobody.
 func keychainCheck(ctx context.Context, e *exam) []Finding {
+	if e.System {
+		return nil // the system has no session, and so no keychain (T20)
+	}
 	k := keychain.NewKeychain()
 	defer func() { _ = k.Close() }()
 	here := k.State(ctx)
@@ -102,6 +105,9 @@ func stateOf(st *ipc.Status, kind string) (s provider.StoreState, told bool) {
 // fileStore looks at the encrypted file and at where its key comes from. It
 // decrypts nothing while an agent answers, which has the key.
 func fileStore(ctx context.Context, e *exam) []Finding {
+	if !e.inside() {
+		return nil
+	}
 	user, used := e.uses(provider.File)
 	if !used && !e.next(provider.File) {
 		return []Finding{info("not used")}
