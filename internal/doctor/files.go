@@ -35,7 +35,7 @@ func files(_ context.Context, e *exam) []Finding {
 		found = append(found, fail("the state "+e.Files.State+" can't be used: "+because(err),
 			"restore it from a backup, or: mv "+quote(e.Files.State)+" "+quote(e.Files.State+".bad")+", and log in again"))
 	}
-	return orFine(found, ok("state, audit log, file store and settings are this user's alone to write"))
+	return orFine(found, ok(filesFine))
 }
 
 // keyOf is the key beside a file store: store-key.age.

@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// filesFine is what is known if nothing is wrong.
+const filesFine = "state, audit log, file store and settings are this user's alone to write"
+
 // access looks at the owner and mode of one file or folder.
 func access(path string, st fs.FileInfo, secret bool) []Finding {
 	mode, chmod := st.Mode().Perm(), "chmod 600 "

@@ -78,8 +78,13 @@ func parsePrint(u *Unit, out string) {
 	}
 }
 
-// parseTask reads the XML of a task of the Task Scheduler.
+// parseTask reads the XML of a task of the Task Scheduler, in one byte for each
+// letter or two. Where there is none of it, there is no such task.
 func parseTask(u *Unit, xml string) {
+	xml = strings.ReplaceAll(xml, "\x00", "")
+	if !strings.Contains(xml, "<Task") {
+		return
+	}
 	u.Load, u.Sub = "loaded", "scheduled"
 	u.Program = strings.Trim(element(xml, "Command"), `"`)
 	// Of the settings; triggers have one of their own.

@@ -71,6 +71,13 @@ func TestParseTask(t *testing.T) {
 	if u.Load != "masked" {
 		t.Errorf("a task that is switched off: %+v", u)
 	}
+	u = Unit{}
+	if parseTask(&u, "INFO: nothing\r\n"); u != (Unit{}) {
+		t.Errorf("no task: %+v", u)
+	}
+	if parseTask(&u, strings.Join(strings.Split(task, ""), "\x00")); u.Load != "loaded" || u.Program == "" {
+		t.Errorf("in UTF-16: %+v", u)
+	}
 }
 
 func TestParseService(t *testing.T) {
