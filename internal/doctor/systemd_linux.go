@@ -43,7 +43,11 @@ func (s systemd) Find(ctx context.Context) (Found, error) {
 		f.None = "no systemd of this user's runs"
 		return f, nil
 	}
-	out, err := s.systemctl(ctx, "show", "csp-agent.service", "csp-agent.socket", "-p", unitProperties)
+	names := []string{"show", "csp-agent.service", "csp-agent.socket"}
+	if s.system {
+		names = append(names, "csp-agent-token.socket") // for its group
+	}
+	out, err := s.systemctl(ctx, append(names, "-p", unitProperties)...)
 	if err != nil {
 		return f, err
 	}
