@@ -149,8 +149,7 @@ func TestT30DoctorOnVersions(t *testing.T) {
 	if out, err := w.login("prod", "prod.token", "--store", "memory"); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	pid := strconv.Itoa(w.agent.Process.Pid)
-	want(t, w.examined(t), "version", "warn", "agent that runs is version 0.9.0, and csp-agent on disk is dev", "^kill "+pid)
+	want(t, w.examined(t), "version", "warn", "agent that runs is version 0.9.0, and csp-agent on disk is dev", "^csp-agent restart$")
 
 	// A cspctl of another version than the csp-agent that it finds.
 	if err := os.Remove(agent); err != nil {
@@ -183,7 +182,7 @@ func TestT30DoctorOnAReplacedProgram(t *testing.T) {
 	if err := os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, "csp-agent")); err != nil {
 		t.Fatal(err)
 	}
-	want(t, w.examined(t, "HTTPS_PROXY=http://127.0.0.1:1"), "version", "warn", "replaced on disk: "+filepath.Join(dir, "csp-agent"), "^kill ")
+	want(t, w.examined(t, "HTTPS_PROXY=http://127.0.0.1:1"), "version", "warn", "replaced on disk: "+filepath.Join(dir, "csp-agent"), "^csp-agent restart$")
 }
 
 func copyFile(t testing.TB, from, to string) {

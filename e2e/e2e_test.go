@@ -95,8 +95,12 @@ func TestScripts(t *testing.T) {
 
 // condition knows [root] and the programs, as [exec:NAME] does.
 func condition(name string) (bool, error) {
-	if name == "root" {
+	switch name {
+	case "root":
 		return os.Geteuid() == 0, nil
+	case "systemd": // sd_booted(3)
+		_, err := os.Stat("/run/systemd/system")
+		return err == nil, nil
 	}
 	return false, fmt.Errorf("unknown condition %s", name)
 }

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/provider"
 	"github.com/cspctl/cspctl/internal/service"
 )
@@ -18,8 +16,8 @@ import (
 const endTime = 10 * time.Second
 
 // endDetached ends an agent at the service's socket that is not the service,
-// such as one that cspctl started. It says which secrets end with it. None is
-// fine.
+// such as one that cspctl started, also one that hangs. It says which secrets
+// end with it. None is fine.
 func (c *serviceCall) endDetached() error {
 	if c.unsupported == nil {
 		st, err := c.Status(c.ctx)
@@ -27,33 +25,24 @@ func (c *serviceCall) endDetached() error {
 			return nil
 		}
 	}
-	st, err := c.ask()
-	if e, ok := errors.AsType[*ipc.Error](err); ok && e.Code == ipc.CodeAgent {
-		return nil // nobody there
-	}
-	if err != nil {
+	pid, err := serverOf(c.ctx, c.socket)
+	if err != nil || pid == 0 {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, endTime)
-	defer cancel()
-	if err := terminate(st.PID); err != nil {
-		return fmt.Errorf("the agent that runs (pid %d) can't be ended: %w", st.PID, err)
+	st, asked := c.ask() // before it ends
+	if err := terminate(pid); err != nil {
+		return fmt.Errorf("the agent that runs (pid %d) can't be ended: %w", pid, err)
 	}
-	for {
-		now, err := c.ask()
-		if err != nil || now.PID != st.PID {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the agent that runs (pid %d) does not end: kill it", st.PID)
-		case <-time.After(10 * time.Millisecond):
+	if err := c.awaitEnd(pid, endTime); err != nil {
+		_ = kill(pid)
+		if err := c.awaitEnd(pid, time.Second); err != nil {
+			return err
 		}
 	}
-	fmt.Printf("ended the agent that ran (pid %d)\n", st.PID)
+	fmt.Printf("ended the agent that ran (pid %d)\n", pid)
 	var gone []string
 	for _, p := range st.Profiles {
-		if p.Store == provider.Memory && !p.LoggedIn.IsZero() {
+		if p.Store == provider.Memory && !p.LoggedIn.IsZero() && asked == nil {
 			gone = append(gone, p.Name)
 		}
 	}
@@ -62,4 +51,20 @@ func (c *serviceCall) endDetached() error {
 			strings.Join(gone, ", "), gone[0])
 	}
 	return nil
+}
+
+// awaitEnd waits until another process has the socket, or none.
+func (c *serviceCall) awaitEnd(pid int, most time.Duration) error {
+	ctx, cancel := context.WithTimeout(c.ctx, most)
+	defer cancel()
+	for {
+		if now, err := serverOf(ctx, c.socket); err == nil && now != pid {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the agent that runs (pid %d) does not end", pid)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }

@@ -18,7 +18,11 @@ func agent(_ context.Context, e *exam) []Finding {
 		return []Finding{info("none can be asked: the socket's path is not known")}
 	case r.status != nil:
 		st := r.status
-		return []Finding{ok(fmt.Sprintf("version %s answers, pid %d, since %s", st.Version, st.PID, st.StartedAt.UTC().Format(time.RFC3339)))}
+		found := []Finding{ok(fmt.Sprintf("version %s answers, pid %d, since %s", st.Version, st.PID, st.StartedAt.UTC().Format(time.RFC3339)))}
+		if st.Locked {
+			found = append(found, info("it is locked, and gives nothing out until: cspctl unlock"))
+		}
+		return found
 	case !d.listens:
 		return []Finding{e.noAgent()}
 	case r.err.Code == ipc.CodeNotAllowed:

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -125,18 +124,10 @@ func (e *exam) ask() reply {
 
 // restart is how to end the agent and start it anew.
 func (e *exam) restart() string {
-	st := e.reply().status
-	switch {
-	case e.ofService() && e.System:
+	if e.System {
 		return "csp-agent restart --system"
-	case e.ofService():
-		return "csp-agent restart"
-	case st != nil:
-		return "kill " + strconv.Itoa(st.PID) + "; the next cspctl starts a new one"
-	case e.door().known && e.door().peer.PID > 0:
-		return "kill " + strconv.Itoa(e.door().peer.PID) + "; the next cspctl starts a new one"
 	}
-	return "end the agent; the next cspctl starts a new one"
+	return "csp-agent restart"
 }
 
 // ofService reports whether the agent that answers was started by the service

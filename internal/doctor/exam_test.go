@@ -37,7 +37,7 @@ func examOf(t *testing.T, s Services, o Options, st *ipc.Status) *exam {
 	return e
 }
 
-// T20, T30: how an agent is started anew depends on who started it.
+// T20, T30: how an agent is started anew, and gets a bus from this shell.
 func TestRestart(t *testing.T) {
 	st := &ipc.Status{PID: 42, Version: "1"}
 	unit := Unit{Name: "csp-agent.service", Load: "loaded", Active: "active"}
@@ -49,9 +49,9 @@ func TestRestart(t *testing.T) {
 			"systemctl --user import-environment DBUS_SESSION_BUS_ADDRESS && csp-agent restart"},
 		"launchd's":    {manager(launchdManager, unit).pid(42).exam(t, Options{}, st), "csp-agent restart", "csp-agent restart, from this shell"},
 		"the system's": {manager(systemdManager, unit).pid(42).exam(t, Options{System: true}, st), "csp-agent restart --system", "csp-agent restart --system"},
-		"by hand, though one is installed": {manager(systemdManager, unit).pid(7).exam(t, Options{}, st), "kill 42; the next cspctl starts a new one",
-			"kill 42; the next cspctl starts a new one, from this shell"},
-		"none runs": {manager(systemdManager, unit).exam(t, Options{}, nil), "end the agent; the next cspctl starts a new one", "end the agent"},
+		"by hand, though one is installed": {manager(systemdManager, unit).pid(7).exam(t, Options{}, st), "csp-agent restart",
+			"csp-agent restart, from this shell"},
+		"none runs": {manager(systemdManager, unit).exam(t, Options{}, nil), "csp-agent restart", "csp-agent restart"},
 	} {
 		if got := c.e.restart(); got != c.restart {
 			t.Errorf("%s: restart is %q", name, got)

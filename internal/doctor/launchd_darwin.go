@@ -7,10 +7,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	agentservice "github.com/cspctl/cspctl/internal/service"
 )
 
-// label is the agent's name at launchd, and that of its property list.
-const label = "csp-agent"
+const label = agentservice.LaunchdLabel
 
 // launchd asks launchctl(1), whose print is for people: what is not found in
 // it is left open.
@@ -59,7 +60,7 @@ func (l launchd) Find(ctx context.Context) (Found, error) {
 // Log is what the agent wrote, if its property list sends that to a file, as
 // the installed one does.
 func (l launchd) Log(_ context.Context, n int) ([]string, error) {
-	path := filepath.Join(l.getenv("HOME"), "Library", "Logs", label+".log")
+	path := filepath.Join(l.getenv("HOME"), "Library", "Logs", label+".err.log")
 	if l.system {
 		path = "/var/log/" + label + ".log"
 	}

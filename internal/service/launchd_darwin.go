@@ -18,9 +18,6 @@ import (
 	"github.com/cspctl/cspctl/packaging/launchd"
 )
 
-// label is the name of the launchd agent.
-const label = "io.github.cspctl." + Name
-
 // platform is launchd's view of the service.
 type platform struct {
 	plist  string // its path
@@ -38,12 +35,12 @@ func (m *Manager) prepare() error {
 	if err != nil {
 		return err
 	}
-	m.plist = filepath.Join(home, "Library", "LaunchAgents", label+".plist")
+	m.plist = filepath.Join(home, "Library", "LaunchAgents", LaunchdLabel+".plist")
 	m.domain = "gui/" + strconv.Itoa(os.Getuid())
 	return nil
 }
 
-func (m *Manager) target() string { return m.domain + "/" + label }
+func (m *Manager) target() string { return m.domain + "/" + LaunchdLabel }
 
 // launchctl runs it. kardianos/service's load and unload are not used: they
 // are deprecated, and fail with "5: Input/output error" since macOS 13.
@@ -62,7 +59,7 @@ func (m *Manager) launchctl(ctx context.Context, args ...string) (string, error)
 func (m *Manager) install(ctx context.Context) error {
 	logs := filepath.Join(filepath.Dir(filepath.Dir(m.plist)), "Logs")
 	k, err := kardianos.New(nil, &kardianos.Config{
-		Name: label, Executable: m.Exe,
+		Name: LaunchdLabel, Executable: m.Exe,
 		Option: kardianos.KeyValue{"UserService": true, "LaunchdConfig": launchd.Plist, "LogDirectory": logs},
 	})
 	if err != nil {

@@ -14,6 +14,13 @@ import (
 // Name is that of the unit, of the launchd agent's last part and of the task.
 const Name = "csp-agent"
 
+// LaunchdLabel is the name of the launchd agent, and of its property list.
+const LaunchdLabel = "io.github.cspctl." + Name
+
+// TaskName is the name of a user's task at the Task Scheduler, which has one
+// folder for all users. sid is the user's.
+func TaskName(sid string) string { return Name + "-" + sid }
+
 // Scope is whose service it is.
 type Scope int
 

@@ -29,7 +29,7 @@ func (m *Manager) prepare() (err error) {
 		return fmt.Errorf("%w: a service of the machine would not see the user's Credential Manager: leave out --system", ErrUnsupported)
 	}
 	m.sid, err = ipc.UserSID()
-	m.task = Name + "-" + m.sid
+	m.task = TaskName(m.sid)
 	return err
 }
 
