@@ -8,9 +8,9 @@ LDFLAGS = -s -w -X github.com/cspctl/cspctl/internal/ipc.Version=$(VERSION)
 TOOL = $(GO) tool -modfile=tools/go.mod
 # The race detector needs a C compiler on most systems.
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
-DEBIAN = gnome-keyring libsecret-tools dbus curl bsdutils zsh fish oidc-agent-cli openssh-client tmux dunst xvfb xdotool libnotify-bin imagemagick fonts-dejavu-core adwaita-icon-theme systemd-container libpam-systemd dbus-user-session
+DEBIAN = gnome-keyring libsecret-tools dbus curl bsdutils zsh fish oidc-agent-cli openssh-client tmux dunst xvfb xdotool libnotify-bin imagemagick fonts-dejavu-core adwaita-icon-theme systemd-container libpam-systemd dbus-user-session lintian rpm rpmlint man-db groff shellcheck
 
-.PHONY: build demo test test-long bench lint vuln vet deps clean help
+.PHONY: build demo test test-long bench lint vuln vet packages release deps clean help
 
 build: ## the three commands, into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -25,8 +25,9 @@ test: ## the whole suite; installs what it needs only as root
 	@if [ -z "$(RACE)" ]; then echo "no C compiler: the race detector was off (Debian: apt-get install gcc)"; fi
 	@if [ "$$(id -u)" != 0 ]; then echo "tests listed as skipped name what they need; all at once: sudo make deps"; fi
 
-test-long: test ## and each fuzz target for a minute
+test-long: test ## and each fuzz target for a minute, and a release made twice
 	packaging/fuzz.sh 60s
+	packaging/reproduce.sh
 
 bench: build ## ratios against an empty program and against peers
 	$(GO) run ./bench -bin bin
@@ -40,6 +41,13 @@ vuln: ## known vulnerabilities in what is linked; needs the network
 
 vet: ## go vet for every system the product is built for
 	@for os in linux darwin windows; do echo "vet $$os"; GOOS=$$os CGO_ENABLED=0 $(GO) vet ./... || exit 1; done
+
+packages: ## everything that is published, into dist/: archives, deb, rpm, checksums, ...
+	$(GO) run ./packaging/release -out dist
+
+release: ## the same, from a commit alone: twice makes the same bytes
+	$(GO) run ./packaging/release -out dist -clean
+	@cat dist/SHA256SUMS
 
 deps: ## the Debian packages that tests use; needs root
 	@missing=; for p in $(DEBIAN); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
