@@ -60,7 +60,7 @@ type bomDependency struct {
 // bom lists what is linked into the commands of a platform, as the linker wrote
 // it into each of them.
 func (r *release) bom(p platform, bin string) ([]byte, error) {
-	top := bomComponent{Type: "application", Ref: "cspctl", Name: "cspctl", Version: r.version.plain,
+	top := bomComponent{Type: "application", Ref: "release", Name: "cspctl", Version: r.version.plain,
 		PURL:       "pkg:github/cspctl/cspctl@" + r.version.raw,
 		Properties: []bomProperty{{"go:os", p.os}, {"go:arch", p.arch}}}
 	b := bom{Schema: "http://cyclonedx.org/schema/bom-1.6.schema.json", Format: "CycloneDX", SpecVersion: "1.6", Version: 1,

@@ -22,7 +22,7 @@ type version struct {
 
 // described is the output of git describe where there is a tag; semantic
 // versions alone are tags.
-var described = regexp.MustCompile(`^(v(\d+\.\d+\.\d+)(-[0-9A-Za-z.-]+?)?)(-(\d+)-(g[0-9a-f]+))?$`)
+var described = regexp.MustCompile(`^(v(\d+\.\d+\.\d+)(-[0-9A-Za-z.-]+?)??)(-(\d+)-(g[0-9a-f]+))?$`)
 
 // newVersion reads what git describe says of a commit made at t.
 func newVersion(raw string, t time.Time) (version, error) {

@@ -1,0 +1,335 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+var makeOnce = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "packages")
+	if err != nil {
+		return "", err
+	}
+	madeIn = dir
+	return dir, makeRelease(context.Background(), dir, []string{"linux/" + runtime.GOARCH}, false)
+})
+
+// made returns the path of a file of the release for this machine, which the
+// tests share: one that ends with the given extension.
+func made(t *testing.T, extension string) string {
+	t.Helper()
+	dir, err := makeOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "*"+extension))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%s: %v, %v", extension, found, err)
+	}
+	return found[0]
+}
+
+// tool runs a program of a Debian package. Both its outputs are returned.
+func tool(t *testing.T, pkg, name string, args ...string) (string, error) {
+	t.Helper()
+	exe, err := exec.LookPath(name)
+	if err != nil {
+		t.Skipf("needs %s (Debian package %s)", name, pkg)
+	}
+	c := exec.CommandContext(t.Context(), exe, args...)
+	c.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TMPDIR="+t.TempDir())
+	out, err := c.CombinedOutput()
+	return string(out), err
+}
+
+func must(t *testing.T, pkg, name string, args ...string) string {
+	t.Helper()
+	out, err := tool(t, pkg, name, args...)
+	if err != nil {
+		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+	return out
+}
+
+// lintian finds nothing that has no override, no override is without a reason,
+// and none is left over.
+func TestLintian(t *testing.T) {
+	out, err := tool(t, "lintian", "lintian", "--allow-root", "--display-info", "--display-experimental", "--pedantic",
+		"--fail-on", "error,warning,info,pedantic,experimental,override", made(t, ".deb"))
+	found := regexp.MustCompile(`(?m)^[EWIPXC]: .*`).FindAllString(out, -1)
+	if len(found) > 0 || (err != nil && !strings.Contains(err.Error(), "exit status 2")) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	reasons(t, "packaging/lintian-overrides", regexp.MustCompile(`^cspctl: `))
+}
+
+func TestRPMLint(t *testing.T) {
+	out, err := tool(t, "rpmlint", "rpmlint", "--strict", "-r", "packaging/rpmlintrc", made(t, ".rpm"))
+	if err != nil || !strings.Contains(out, " 0 errors, 0 warnings") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	reasons(t, "packaging/rpmlintrc", regexp.MustCompile(`^addFilter`))
+}
+
+// reasons checks that comments stand above each exception of a file, or above
+// the one before.
+func reasons(t *testing.T, path string, exception *regexp.Regexp) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reason, count := false, 0
+	for line := range strings.Lines(string(b)) {
+		switch {
+		case strings.TrimSpace(line) == "":
+			reason = false
+		case strings.HasPrefix(line, "#"):
+			reason = true
+		case !reason || !exception.MatchString(line):
+			t.Errorf("%s: no reason is above %q", path, line)
+		default:
+			count++
+		}
+	}
+	if count == 0 {
+		t.Errorf("%s has no exceptions", path)
+	}
+}
+
+// everywhere is what both packages have, as far as it is made by now.
+var everywhere = []string{
+	"/usr/bin/cspctl", "/usr/bin/csp-agent",
+	"/usr/share/man/man1/cspctl.1.gz", "/usr/share/man/man1/csp-agent.1.gz", "/usr/share/man/man5/cspctl-config.toml.5.gz",
+	"/usr/share/bash-completion/completions/cspctl", "/usr/share/fish/vendor_completions.d/cspctl.fish",
+	"/usr/share/doc/cspctl/README.md", "/usr/share/doc/cspctl/examples/csp-expiry-textfile.timer",
+}
+
+// units returns where the units of the checkout go.
+func units(t *testing.T) (paths []string) {
+	t.Helper()
+	for from, to := range map[string]string{
+		"user/csp-agent*": "systemd/user", "system/*": "systemd/system", "sysusers.d/*": "sysusers.d", "user-generators/*": "systemd/user-generators",
+	} {
+		found, err := filepath.Glob("packaging/systemd/" + from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			paths = append(paths, "/usr/lib/"+to+"/"+filepath.Base(f))
+		}
+	}
+	return paths
+}
+
+// The lists of both packages: a mode, an owner and a path a line.
+func TestFilesOfThePackages(t *testing.T) {
+	list := func(text string, path, owner, date string) {
+		var got []string
+		for line := range strings.Lines(text) {
+			f := strings.Fields(line)
+			name := strings.TrimPrefix(strings.TrimSuffix(f[len(f)-1], "/"), ".")
+			got = append(got, name)
+			mode := "-rw-r--r--"
+			if f[0][0] == 'd' {
+				mode = "drwxr-xr-x"
+			} else if strings.HasPrefix(name, "/usr/bin/") || strings.Contains(name, "/user-generators/") {
+				mode = "-rwxr-xr-x"
+			}
+			if f[0] != mode || !strings.Contains(strings.Join(f, " "), owner) {
+				t.Errorf("want %s and %s: %s", mode, owner, line)
+			}
+			if strings.Contains(name, "csp-sim") {
+				t.Errorf("the simulator is in the package: %s", line)
+			}
+		}
+		for _, want := range append(append([]string{path}, everywhere...), units(t)...) {
+			if !slices.Contains(got, want) {
+				t.Errorf("%s is missing in\n%s", want, text)
+			}
+		}
+	}
+	t.Run("deb", func(t *testing.T) {
+		deb := made(t, ".deb")
+		list(must(t, "dpkg", "dpkg-deb", "-c", deb), "/usr/share/zsh/vendor-completions/_cspctl", "root/root", "")
+		control := must(t, "dpkg", "dpkg-deb", "-f", deb)
+		if strings.Contains(control, "Depends:") || !strings.Contains(control, "\nArchitecture: "+runtime.GOARCH+"\n") {
+			t.Errorf("%s", control)
+		}
+		must(t, "dpkg", "dpkg", "--validate-version", strings.TrimSpace(must(t, "dpkg", "dpkg-deb", "-f", deb, "Version")))
+	})
+	t.Run("rpm", func(t *testing.T) {
+		rpm := made(t, ".rpm")
+		list(must(t, "rpm", "rpm", "-qplv", rpm), "/usr/share/zsh/site-functions/_cspctl", "root root", "")
+		about := must(t, "rpm", "rpm", "-qp", "--qf", "%{BUILDHOST} %{NAME}\n", rpm)
+		if about != "cspctl cspctl\n" {
+			t.Errorf("%q", about)
+		}
+		for line := range strings.Lines(must(t, "rpm", "rpm", "-qp", "--requires", rpm)) {
+			if line = strings.TrimSpace(line); line != "/bin/sh" && !strings.HasPrefix(line, "rpmlib(") {
+				t.Errorf("requires %q", line)
+			}
+		}
+		scripts := must(t, "rpm", "rpm", "-qp", "--scripts", rpm)
+		for _, name := range []string{"postinstall", "preuninstall", "postuninstall"} {
+			if !strings.Contains(scripts, name+" scriptlet (using /bin/sh)") {
+				t.Errorf("no %s in %s", name, scripts)
+			}
+		}
+	})
+}
+
+// rpm takes the package, and finds all files as they were packed.
+func TestRPMInstalls(t *testing.T) {
+	rpm := made(t, ".rpm")
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	root := t.TempDir()
+	must(t, "rpm", "rpm", "--root", root, "--nodeps", "--noscripts", "-i", rpm)
+	must(t, "rpm", "rpm", "--root", root, "--nodeps", "--noscripts", "-V", "cspctl")
+	must(t, "rpm", "rpm", "--root", root, "--nodeps", "--noscripts", "-e", "cspctl")
+	for _, name := range []string{"/usr/bin/cspctl", "/usr/share/doc/cspctl", "/usr/share/licenses/cspctl"} {
+		if _, err := os.Lstat(root + name); err == nil {
+			t.Errorf("%s was left behind", name)
+		}
+	}
+}
+
+// Another time, place, umask and language make the same bytes.
+func TestSameBytesTwice(t *testing.T) {
+	first := filepath.Dir(made(t, ".deb"))
+	again := filepath.Join(t.TempDir(), "somewhere else")
+	t.Setenv("TZ", "Asia/Tokyo")
+	t.Setenv("LC_ALL", "C")
+	t.Setenv("GOFLAGS", "-ldflags=-X=main.x=y")
+	t.Setenv("TMPDIR", t.TempDir())
+	old := syscall.Umask(0o077)
+	err := makeRelease(t.Context(), again, []string{"linux/" + runtime.GOARCH}, false)
+	syscall.Umask(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums, err := os.ReadFile(filepath.Join(first, sumsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := os.ReadFile(filepath.Join(again, sumsFile))
+	if err != nil || !bytes.Equal(sums, now) || strings.Count(string(now), "\n") != 4 {
+		t.Errorf("%v: first\n%sthen\n%s", err, sums, now)
+	}
+	c := exec.CommandContext(t.Context(), "sha256sum", "-c", sumsFile)
+	c.Dir = again
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// unpacked returns a folder with the contents of the Debian package or, named
+// so, of the archive.
+func unpacked(t *testing.T, extension string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if extension == ".deb" {
+		must(t, "dpkg", "dpkg-deb", "-x", made(t, extension), dir)
+	} else {
+		must(t, "tar", "tar", "-xzf", made(t, extension), "--strip-components=1", "-C", dir)
+	}
+	return dir
+}
+
+// Nothing of the machine gets out: no path of the checkout, of the module
+// cache, of temporary files or of the person.
+func TestNothingOfTheMachine(t *testing.T) {
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := strings.TrimSpace(must(t, "golang", "go", "env", "GOMODCACHE"))
+	traces := []string{here, cache, filepath.Join(os.TempDir(), "release"), madeIn}
+	if home, err := os.UserHomeDir(); err == nil && len(home) > 1 {
+		traces = append(traces, home+"/go")
+	}
+	count := 0
+	for _, extension := range []string{".deb", ".tar.gz"} {
+		err := filepath.WalkDir(unpacked(t, extension), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			count++
+			b, err := os.ReadFile(path)
+			for _, trace := range traces {
+				if bytes.Contains(b, []byte(trace)) {
+					t.Errorf("%s is in %s", trace, path)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if count < 25 {
+		t.Errorf("only %d files", count)
+	}
+}
+
+// The bill of materials lists what go version -m finds in the commands, and
+// points at nothing that it does not list.
+func TestBillOfMaterials(t *testing.T) {
+	b, err := os.ReadFile(made(t, ".cdx.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got bom
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	refs, hashes := map[string]bool{got.Metadata.Component.Ref: true}, map[string]string{}
+	for _, c := range got.Components {
+		if refs[c.Ref] {
+			t.Errorf("%s is there twice", c.Ref)
+		}
+		refs[c.Ref] = true
+		if len(c.Hashes) > 0 {
+			hashes[c.Name] = c.Hashes[0].Content
+		}
+	}
+	for _, d := range got.Dependencies {
+		for _, ref := range append(d.DependsOn, d.Ref) {
+			if !refs[ref] {
+				t.Errorf("%s is not listed", ref)
+			}
+		}
+	}
+	dir := unpacked(t, ".tar.gz")
+	for _, name := range products {
+		sum, _, _ := strings.Cut(must(t, "coreutils", "sha256sum", filepath.Join(dir, name)), " ")
+		if hashes[name] != sum {
+			t.Errorf("%s: %s, want %s", name, hashes[name], sum)
+		}
+		for line := range strings.Lines(must(t, "golang", "go", "version", "-m", filepath.Join(dir, name))) {
+			if f := strings.Fields(line); len(f) > 2 && f[0] == "dep" && !refs["pkg:golang/"+f[1]+"@"+f[2]] {
+				t.Errorf("%s is linked into %s and not listed", f[1], name)
+			}
+		}
+	}
+	if !regexp.MustCompile(`^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(got.Serial) ||
+		got.Format != "CycloneDX" || got.SpecVersion != "1.6" {
+		t.Errorf("%+v", got)
+	}
+}
