@@ -12,12 +12,13 @@ import (
 	"strings"
 )
 
-// packed is a file of a package, from text or from a file of this machine.
+// packed is a file of a package, from text or from a file of this machine; a
+// folder or a symlink, by its mode.
 type packed struct {
 	to   string
 	mode fs.FileMode
 	data []byte
-	from string // where data is nil
+	from string // where data is nil; of a symlink its target
 }
 
 // linuxPackage makes a Debian or RPM package. packaging/nfpm.yaml says what it
@@ -46,7 +47,7 @@ func (r *release) linuxPackage(ctx context.Context, packager string, p platform,
 	name := r.name(p) + "." + packager
 	target := filepath.Join(stage, name)
 	c := exec.CommandContext(ctx, "go", "tool", "-modfile=tools/nfpm/go.mod", "nfpm", "package", "-f", configPath, "-p", packager, "-t", target)
-	c.Env = append(os.Environ(), "GOFLAGS=", "ARCH="+p.arch, "PACKAGE_VERSION="+r.version.linux,
+	c.Env = append(os.Environ(), "ARCH="+p.arch, "PACKAGE_VERSION="+r.version.linux,
 		fmt.Sprint("SOURCE_DATE_EPOCH=", r.time.Unix()))
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("nfpm: %w: %s", err, out)
@@ -72,6 +73,8 @@ func contents(packager, stage string, files []packed) (string, error) {
 		switch {
 		case f.mode.IsDir():
 			item["type"], item["file_info"] = "dir", map[string]any{"mode": f.mode.Perm()}
+		case f.mode&fs.ModeSymlink != 0:
+			item["type"], item["src"], item["file_info"] = "symlink", f.from, map[string]any{}
 		case f.data != nil:
 			f.from = filepath.Join(stage, fmt.Sprint(i))
 			if err := os.WriteFile(f.from, f.data, 0o644); err != nil {
@@ -154,7 +157,11 @@ func (r *release) layout(packager, bin string) ([]packed, error) {
 			return nil, err
 		}
 		for _, from := range names {
-			files = append(files, packed{to: rule.to + filepath.Base(from), mode: rule.mode, from: from})
+			f := packed{to: rule.to + filepath.Base(from), mode: rule.mode, from: from}
+			if target, err := os.Readlink(from); err == nil {
+				f.mode, f.from = fs.ModeSymlink, target
+			}
+			files = append(files, f)
 		}
 	}
 	return files, nil

@@ -19,7 +19,7 @@ import (
 func manualOf(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	pages := map[string][]byte{}
-	for _, name := range []string{"cspctl.1", "csp-agent.1", "cspctl-config.toml.5"} {
+	for _, name := range []string{"cspctl.1", "csp-agent.8", "cspctl-config.toml.5"} {
 		b, err := os.ReadFile(filepath.Join(dir, "man", name))
 		if err != nil {
 			t.Fatal(err)
@@ -112,7 +112,7 @@ func TestManualHasEveryCommandAndFlag(t *testing.T) {
 	}
 	names := commandNames(agent)
 	for _, name := range names {
-		if !strings.Contains(plain(manual["csp-agent.1"]), ".TP\n"+name) {
+		if !strings.Contains(plain(manual["csp-agent.8"]), ".TP\n"+name) {
 			t.Errorf("csp-agent %s is not described", name)
 		}
 	}
@@ -139,7 +139,7 @@ var variable = regexp.MustCompile(`"((?:CSPCTL|CSP_AGENT)_[A-Z_]*[A-Z])"`)
 
 // A new variable of the environment belongs into ENVIRONMENT of a page.
 func TestManualHasEveryVariable(t *testing.T) {
-	manual, err := filepath.Glob("packaging/man/*.1")
+	manual, err := filepath.Glob("packaging/man/*.[18]")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestManualHasEveryVariable(t *testing.T) {
 			for _, m := range variable.FindAllStringSubmatch(string(b), -1) {
 				count++
 				if !strings.Contains(text, m[1]) {
-					t.Errorf("%s reads %s, which is in neither packaging/man/cspctl.1 nor csp-agent.1", path, m[1])
+					t.Errorf("%s reads %s, which is in neither packaging/man/cspctl.1 nor csp-agent.8", path, m[1])
 				}
 			}
 			return err

@@ -46,6 +46,7 @@ func (r *release) formula() string {
     bin.install "cspctl", "csp-agent"
     man1.install Dir["man/*.1"]
     man5.install Dir["man/*.5"]
+    man8.install Dir["man/*.8"]
     bash_completion.install "completions/cspctl.bash" => "cspctl"
     zsh_completion.install "completions/_cspctl"
     fish_completion.install "completions/cspctl.fish"

@@ -114,7 +114,7 @@ func reasons(t *testing.T, path string, exception *regexp.Regexp) {
 // everywhere is what both packages have, as far as it is made by now.
 var everywhere = []string{
 	"/usr/bin/cspctl", "/usr/bin/csp-agent",
-	"/usr/share/man/man1/cspctl.1.gz", "/usr/share/man/man1/csp-agent.1.gz", "/usr/share/man/man5/cspctl-config.toml.5.gz",
+	"/usr/share/man/man1/cspctl.1.gz", "/usr/share/man/man8/csp-agent.8.gz", "/usr/share/man/man5/cspctl-config.toml.5.gz",
 	"/usr/share/bash-completion/completions/cspctl", "/usr/share/fish/vendor_completions.d/cspctl.fish",
 	"/usr/share/doc/cspctl/README.md", "/usr/share/doc/cspctl/examples/csp-expiry-textfile.timer",
 }

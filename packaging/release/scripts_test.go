@@ -109,7 +109,7 @@ func TestScriptsOfThePackages(t *testing.T) {
 				oneUser + "try-restart csp-agent.service", otherUser + "try-restart csp-agent.service"},
 			[]string{"enable csp-agent", "start csp-agent.socket"}},
 		{"rpm, at first", "postinstall", noHelper, []string{"1"},
-			[]string{"systemctl --global enable csp-agent.socket", oneUser + "start csp-agent.socket"}, []string{"restart"}},
+			[]string{"systemctl --global enable csp-agent.socket", "systemctl --global enable csp-agent-login.service", oneUser + "start csp-agent.socket"}, []string{"restart"}},
 		{"rpm, an upgrade", "postinstall", noHelper, []string{"2"},
 			[]string{"systemctl try-restart csp-agent.service", otherUser + "try-restart csp-agent.service"}, []string{"enable", " start "}},
 		{"disabled by the user", "postinstall", map[string]string{"systemctl": `case "$*" in

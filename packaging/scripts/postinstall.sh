@@ -16,9 +16,10 @@ esac
 have() { command -v "$1" >/dev/null; }
 running() { [ -d /run/systemd/system ] && have systemctl; }
 
-# The socket is enabled for all users once: what an administrator has disabled
-# stays so. On Debian its helper keeps the memory of that, and knows better than
-# dpkg what is an upgrade: dpkg takes a package that was removed for one.
+# What is enabled for all users: the socket, and the start at login of an agent
+# that has profiles. It is done once: what an administrator has disabled stays
+# so. On Debian its helper keeps the memory of that, and knows better than dpkg
+# what is an upgrade: dpkg takes a package that was removed for one.
 enable_for_users() {
     if [ -n "$deb" ] && have deb-systemd-helper; then
         if deb-systemd-helper --user --quiet debian-installed csp-agent.socket; then
@@ -26,14 +27,18 @@ enable_for_users() {
         else
             upgrade=''
         fi
-        deb-systemd-helper --user unmask csp-agent.socket
-        if deb-systemd-helper --user --quiet was-enabled csp-agent.socket; then
-            deb-systemd-helper --user enable csp-agent.socket
-        else
-            deb-systemd-helper --user update-state csp-agent.socket
-        fi
+        for unit in csp-agent.socket csp-agent-login.service; do
+            deb-systemd-helper --user unmask "$unit"
+            if deb-systemd-helper --user --quiet was-enabled "$unit"; then
+                deb-systemd-helper --user enable "$unit"
+            else
+                deb-systemd-helper --user update-state "$unit"
+            fi
+        done
     elif [ -z "$upgrade" ] && have systemctl; then
-        systemctl --global enable csp-agent.socket
+        for unit in csp-agent.socket csp-agent-login.service; do
+            systemctl --global enable "$unit"
+        done
     fi
 }
 

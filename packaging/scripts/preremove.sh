@@ -29,9 +29,10 @@ for_all_users() {
     # What is forgotten here is enabled again at the next installation.
     if [ -n "$deb" ] && have deb-systemd-helper; then
         deb-systemd-helper --user purge csp-agent.socket
+        deb-systemd-helper --user purge csp-agent-login.service
     fi
     if have systemctl; then
-        systemctl --global disable csp-agent.socket csp-agent.service
+        systemctl --global disable csp-agent.socket csp-agent-login.service csp-agent.service
         systemctl --system disable csp-agent.socket csp-agent-token.socket csp-agent.service
     fi
 } >/dev/null 2>&1 </dev/null || true
