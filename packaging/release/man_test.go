@@ -128,7 +128,7 @@ func TestManualHasEveryCommandAndFlag(t *testing.T) {
 		if strings.Contains(string(text), "@") && regexp.MustCompile(`@[A-Z]+@`).Match(text) {
 			t.Errorf("%s has something left to fill in", name)
 		}
-		if !strings.Contains(string(text), date+`" "cspctl `+v.raw+`"`) {
+		if !strings.Contains(string(text), date+`" "cspctl `+escape(v.raw)+`"`) {
 			t.Errorf("%s has another date or version", name)
 		}
 	}

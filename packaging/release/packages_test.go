@@ -71,6 +71,9 @@ func TestLintian(t *testing.T) {
 	out, err := tool(t, "lintian", "lintian", "--allow-root", "--display-info", "--display-experimental", "--pedantic",
 		"--fail-on", "error,warning,info,pedantic,experimental,override", made(t, ".deb"))
 	found := regexp.MustCompile(`(?m)^[EWIPXC]: .*`).FindAllString(out, -1)
+	if len(units(t)) == 0 { // their overrides are there already
+		found = slices.DeleteFunc(found, func(s string) bool { return strings.Contains(s, "unused-override") })
+	}
 	if len(found) > 0 || (err != nil && !strings.Contains(err.Error(), "exit status 2")) {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -78,7 +81,11 @@ func TestLintian(t *testing.T) {
 }
 
 func TestRPMLint(t *testing.T) {
-	out, err := tool(t, "rpmlint", "rpmlint", "--strict", "-r", "packaging/rpmlintrc", made(t, ".rpm"))
+	args := []string{"--strict", "-r", "packaging/rpmlintrc", made(t, ".rpm")}
+	if len(units(t)) == 0 { // their filters are there already
+		args = append(args, "--ignore-unused-rpmlintrc")
+	}
+	out, err := tool(t, "rpmlint", "rpmlint", args...)
 	if err != nil || !strings.Contains(out, " 0 errors, 0 warnings") {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -138,7 +145,7 @@ func units(t *testing.T) (paths []string) {
 
 // The lists of both packages: a mode, an owner and a path a line.
 func TestFilesOfThePackages(t *testing.T) {
-	list := func(text string, path, owner, date string) {
+	list := func(text, path, owner string) {
 		var got []string
 		for line := range strings.Lines(text) {
 			f := strings.Fields(line)
@@ -165,7 +172,7 @@ func TestFilesOfThePackages(t *testing.T) {
 	}
 	t.Run("deb", func(t *testing.T) {
 		deb := made(t, ".deb")
-		list(must(t, "dpkg", "dpkg-deb", "-c", deb), "/usr/share/zsh/vendor-completions/_cspctl", "root/root", "")
+		list(must(t, "dpkg", "dpkg-deb", "-c", deb), "/usr/share/zsh/vendor-completions/_cspctl", "root/root")
 		control := must(t, "dpkg", "dpkg-deb", "-f", deb)
 		if strings.Contains(control, "Depends:") || !strings.Contains(control, "\nArchitecture: "+runtime.GOARCH+"\n") {
 			t.Errorf("%s", control)
@@ -174,7 +181,7 @@ func TestFilesOfThePackages(t *testing.T) {
 	})
 	t.Run("rpm", func(t *testing.T) {
 		rpm := made(t, ".rpm")
-		list(must(t, "rpm", "rpm", "-qplv", rpm), "/usr/share/zsh/site-functions/_cspctl", "root root", "")
+		list(must(t, "rpm", "rpm", "-qplv", rpm), "/usr/share/zsh/site-functions/_cspctl", "root root")
 		about := must(t, "rpm", "rpm", "-qp", "--qf", "%{BUILDHOST} %{NAME}\n", rpm)
 		if about != "cspctl cspctl\n" {
 			t.Errorf("%q", about)
