@@ -68,7 +68,7 @@ func makeRelease(ctx context.Context, out string, platforms []string, clean bool
 	if r.work, err = os.MkdirTemp("", "release"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(r.work)
+	defer func() { _ = os.RemoveAll(r.work) }()
 	if err := r.describe(ctx); err != nil {
 		return err
 	}
