@@ -47,7 +47,7 @@ func (r *release) linuxPackage(ctx context.Context, packager string, p platform,
 	name := r.name(p) + "." + packager
 	target := filepath.Join(stage, name)
 	c := exec.CommandContext(ctx, "go", "tool", "-modfile=tools/nfpm/go.mod", "nfpm", "package", "-f", configPath, "-p", packager, "-t", target)
-	c.Env = append(os.Environ(), "ARCH="+p.arch, "PACKAGE_VERSION="+r.version.linux,
+	c.Env = append(os.Environ(), "GOFLAGS=", "ARCH="+p.arch, "PACKAGE_VERSION="+r.version.linux,
 		fmt.Sprint("SOURCE_DATE_EPOCH=", r.time.Unix()))
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("nfpm: %w: %s", err, out)

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -161,10 +163,17 @@ func TestTarIsTheSameTwice(t *testing.T) {
 // What is not a release is not removed.
 func TestAFolderOfOthersIsLeftAlone(t *testing.T) {
 	dir := t.TempDir()
-	if err := makeRelease(t.Context(), "packaging", nil, false); err == nil {
-		t.Fatal("packaging was removed")
-	}
 	if err := emptyFolder(dir); err != nil {
 		t.Errorf("an empty folder: %v", err)
+	}
+	precious := filepath.Join(dir, "precious")
+	if err := os.WriteFile(precious, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := makeRelease(t.Context(), dir, nil, false); err == nil {
+		t.Error("a folder of others was taken")
+	}
+	if _, err := os.Stat(precious); err != nil {
+		t.Error(err)
 	}
 }
