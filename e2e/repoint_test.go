@@ -1,0 +1,359 @@
+//go:build unix
+
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/sim"
+)
+
+// bodies are the requests of the wire that have a body. Each field of them is
+// listed in fieldValues.
+var bodies = []any{ipc.LoginRequest{}, ipc.TokenRequest{}, ipc.RenameRequest{}, ipc.UnlockRequest{}}
+
+// garbage could be an API token, and is none.
+const garbage = "no-such-token-no-such-token-no-such-token"
+
+// thief is a server that would like to see somebody else's secret: a whole
+// simulator, with an account of its own, that writes down what arrives.
+type thief struct {
+	url, token, ca string
+	mu             sync.Mutex
+	seen           bytes.Buffer
+}
+
+func newThief(t *testing.T) *thief {
+	t.Helper()
+	s := sim.New(sim.Options{})
+	own, err := s.AddToken(sim.APIToken{Name: "thief", OpenID: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := sim.NewCA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	th := &thief{token: own.Value, ca: string(ca.PEM())}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := httputil.DumpRequest(r, true)
+		th.mu.Lock()
+		fmt.Fprintf(&th.seen, "%s%v\n", b, err)
+		if u, err := url.QueryUnescape(string(b)); err == nil {
+			th.seen.WriteString(u)
+		}
+		th.mu.Unlock()
+		s.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	th.url = server.URL
+	return th
+}
+
+func (th *thief) saw(what []byte) bool {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	return bytes.Contains(th.seen.Bytes(), what)
+}
+
+// fieldValues are what is tried in each field of the wire's requests.
+func (th *thief) fieldValues() map[string][]any {
+	return map[string][]any{
+		"LoginRequest.provider":       {"csp", "csp-app", "vcd", "vcd-session"},
+		"LoginRequest.server":         {th.url, th.url + "/", ""},
+		"LoginRequest.org":            {"thief", ""},
+		"LoginRequest.client_id":      {"thief"},
+		"LoginRequest.user":           {"thief"},
+		"LoginRequest.store":          {"file", "memory"},
+		"LoginRequest.ca":             {th.ca},
+		"LoginRequest.scope":          {[]string{th.url}},
+		"LoginRequest.resource_scope": {`{"server":"` + th.url + `"}`},
+		"LoginRequest.secret":         {"", " ", nil, garbage, th.token},
+		"LoginRequest.passcode":       {"123456"},
+		"LoginRequest.default":        {true},
+		"LoginRequest.replace":        {true},
+		"LoginRequest.no_verify":      {true},
+		"LoginRequest.interactive":    {true},
+
+		"TokenRequest.profile":        {"prod", th.url, ""},
+		"TokenRequest.min_ttl":        {"29m", th.url},
+		"TokenRequest.kind":           {"access", "id", "proxy", th.url},
+		"TokenRequest.fresh":          {true},
+		"TokenRequest.interactive":    {true},
+		"TokenRequest.warnings":       {"always", th.url},
+		"TokenRequest.passcode":       {"123456"},
+		"TokenRequest.scope":          {[]string{th.url}},
+		"TokenRequest.resource_scope": {`{"server":"` + th.url + `"}`},
+
+		"RenameRequest.to": {"thief", "other", "prod", th.url},
+
+		"UnlockRequest.passphrase": {"x"},
+		"UnlockRequest.choose":     {true},
+	}
+}
+
+// jsonFields lists the fields of a request by their names on the wire.
+func jsonFields(v any) (names []string) {
+	for f := range reflect.TypeOf(v).Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		names = append(names, reflect.TypeOf(v).Name()+"."+name)
+	}
+	return names
+}
+
+// Whoever adds a field or a path to the wire has it tried in
+// TestP1NothingOnTheWireRepointsASecret, too.
+func TestP1EveryFieldOfTheWireIsTried(t *testing.T) {
+	var have []string
+	for _, b := range bodies {
+		have = append(have, jsonFields(b)...)
+	}
+	tried := slices.Collect(maps.Keys((&thief{}).fieldValues()))
+	slices.Sort(have)
+	slices.Sort(tried)
+	if !slices.Equal(have, tried) {
+		t.Errorf("the wire has\n%q\ntried are\n%q", have, tried)
+	}
+
+	sources, err := filepath.Glob("../internal/ipc/*.go")
+	if err != nil || len(sources) < 10 {
+		t.Fatal(err, sources)
+	}
+	var types []string
+	for _, file := range sources {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^type (\w+Request) struct`).FindAllSubmatch(b, -1) {
+			types = append(types, string(m[1]))
+		}
+	}
+	for _, name := range types {
+		if !slices.ContainsFunc(bodies, func(b any) bool { return reflect.TypeOf(b).Name() == name }) {
+			t.Errorf("ipc.%s is not tried", name)
+		}
+	}
+	if len(types) < len(bodies) {
+		t.Errorf("found the types %q alone", types)
+	}
+}
+
+// wirePaths are the method and path of every route, as the agent's source has
+// them.
+func wirePaths(t *testing.T) [][2]string {
+	t.Helper()
+	b, err := os.ReadFile("../internal/agent/api/routes.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all [][2]string
+	for _, m := range regexp.MustCompile(`pattern: "(\w+) ([^"]+)"`).FindAllSubmatch(b, -1) {
+		all = append(all, [2]string{string(m[1]), string(m[2])})
+	}
+	if len(all) < 17 {
+		t.Fatalf("found %d routes", len(all))
+	}
+	return all
+}
+
+// P1: no request over the wire, whatever is in it, has a stored secret sent to
+// another server, nor an access token that it brought.
+func TestP1NothingOnTheWireRepointsASecret(t *testing.T) {
+	t.Parallel()
+	w := worldFor(t)
+	if err := w.startSim([]string{"prod"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.env = append(w.env, "CSP_AGENT_STORE_KEY_FILE="+storeKey(t, w.dir))
+	if err := w.startAgent(w.env); err != nil {
+		t.Fatal(err)
+	}
+	th := newThief(t)
+	secret, err := os.ReadFile(filepath.Join(w.dir, "prod.token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret = bytes.TrimSpace(secret)
+	client := w.socketClient(t)
+	changed := false // something was: all is put back before the next attempt
+	call := func(method, path string, body any) (int, []byte) {
+		t.Helper()
+		b, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequest(method, "http://agent"+path, bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// What proxies and gateways would take for the way to go.
+		for _, h := range []string{"X-Forwarded-Host", "Forwarded", "X-Original-URL", "Origin", "Referer", "Location"} {
+			req.Header.Set(h, th.url)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatalf("%s %s: %v", method, path, err)
+		}
+		defer resp.Body.Close()
+		answer, _ := io.ReadAll(resp.Body)
+		changed = changed || method != "GET" && path != "/v1/token" && resp.StatusCode == 200
+		return resp.StatusCode, answer
+	}
+	var tokens [][]byte // that the honest server gave
+	rest := func() {    // how it is before each attempt
+		t.Helper()
+		for _, name := range []string{"thief", "other"} {
+			call("DELETE", "/v1/profiles/"+name, nil)
+		}
+		status, b := call("PUT", "/v1/profiles/prod", map[string]any{
+			"provider": "csp", "server": w.url, "secret": string(secret), "store": "file", "replace": true, "default": true})
+		if status != 200 {
+			t.Fatalf("the login: %d %s", status, b)
+		}
+		status, b = call("GET", "/v1/token?profile=prod", nil)
+		var r reply
+		if err := json.Unmarshal(b, &r); err != nil || r.Token == "" {
+			t.Fatalf("the token: %d %s", status, b)
+		}
+		tokens = append(tokens, []byte(r.Token))
+	}
+	attempts, served := 0, 0
+	// try makes an attempt, and then has the agent use whatever it now has.
+	try := func(what any, steps func()) {
+		t.Helper()
+		attempts++
+		steps()
+		_, list := call("GET", "/v1/profiles", nil)
+		var all ipc.Profiles
+		if err := json.Unmarshal(list, &all); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range all.Profiles {
+			if status, _ := call("GET", "/v1/token?fresh=true&profile="+p.Name, nil); status == 200 {
+				served++
+			}
+			call("GET", "/v1/profiles/"+p.Name+"/details", nil)
+			call("GET", "/v1/profiles/"+p.Name+"/inspect", nil)
+		}
+		if th.saw(secret) {
+			t.Fatalf("the API token was sent to another server: %v", what)
+		}
+		for _, token := range tokens {
+			if th.saw(token) {
+				t.Fatalf("an access token was sent to another server: %v", what)
+			}
+		}
+		if changed {
+			rest()
+			changed = false
+		}
+	}
+	rest()
+
+	values := th.fieldValues()
+	field := func(name string) string { _, name, _ = strings.Cut(name, "."); return name }
+	login := func(body map[string]any) {
+		try(body, func() { call("PUT", "/v1/profiles/prod", body) })
+	}
+	for _, name := range jsonFields(ipc.LoginRequest{}) {
+		for _, v := range values[name] {
+			for _, secret := range []string{garbage, th.token} {
+				for _, noVerify := range []bool{true, false} {
+					login(map[string]any{"secret": secret, "no_verify": noVerify, field(name): v})
+					login(map[string]any{"server": th.url, "secret": secret, "no_verify": noVerify, "replace": true, field(name): v})
+				}
+			}
+			login(map[string]any{"server": th.url, "no_verify": true, "replace": true, field(name): v}) // the secret that is there
+		}
+	}
+	for path, b := range map[string]any{"/v1/token": ipc.TokenRequest{}, "/v1/profiles/prod/rename": ipc.RenameRequest{}, "/v1/unlock": ipc.UnlockRequest{}} {
+		for _, name := range jsonFields(b) {
+			for _, v := range values[name] {
+				body := map[string]any{"profile": "prod", "fresh": true, "server": th.url, "origin": th.url, field(name): v}
+				try(fmt.Sprint(path, body), func() { call("POST", path, body) })
+			}
+		}
+	}
+
+	// Each path, with everything at once: also with names that the wire does not
+	// know, but that somebody may have thought of.
+	for _, r := range wirePaths(t) {
+		method, path := r[0], r[1]
+		if path == "/v1/events" {
+			continue // it takes filters alone, and has no end
+		}
+		query, body := url.Values{}, map[string]any{}
+		for _, name := range []string{"origin", "url", "base_url", "endpoint", "ca_file", "ca_sha256", "binding", "proxy", "https_proxy", "hook", "socket", "listen", "redirect"} {
+			query.Set(name, th.url)
+			body[name] = th.url
+		}
+		for name, vs := range values {
+			body[field(name)] = vs[0]
+			if f := field(name); f != "scope" && f != "resource_scope" && f != "passcode" && f != "kind" {
+				query.Set(f, fmt.Sprint(vs[0]))
+			}
+		}
+		for name, v := range map[string]string{"profile": "prod", "name": "prod", "min_ttl": "10m", "warnings": "off"} {
+			query.Set(name, v)
+			body[name] = v
+		}
+		body["secret"] = th.token
+		path = strings.ReplaceAll(path, "{name}", "prod")
+		try(r, func() { call(method, path+"?"+query.Encode(), body) })
+		try(r, func() { call(method, path+"?profile=prod&fresh=true", body) })
+	}
+
+	// In several steps: a profile of the thief's in the place of another one.
+	own := map[string]any{"server": th.url, "secret": th.token, "store": "file"}
+	bare := map[string]any{"server": th.url, "secret": garbage, "no_verify": true, "replace": true, "store": "memory"}
+	put, to := "PUT /v1/profiles/", func(name string) map[string]any { return map[string]any{"to": name} }
+	type step struct {
+		call string
+		body any
+	}
+	for name, steps := range map[string][]step{
+		"names swapped":                        {{put + "thief", own}, {"POST /v1/profiles/prod/rename", to("other")}, {"POST /v1/profiles/thief/rename", to("prod")}},
+		"renamed over the thief's":             {{put + "thief", own}, {"POST /v1/profiles/prod/rename", to("thief")}},
+		"renamed into the place of one":        {{put + "thief", own}, {"DELETE /v1/profiles/thief", nil}, {"POST /v1/profiles/prod/rename", to("thief")}},
+		"renamed over one that is logged out":  {{put + "thief", own}, {"POST /v1/profiles/thief/logout", nil}, {"POST /v1/profiles/prod/rename", to("thief")}},
+		"logged out, then in elsewhere":        {{"POST /v1/profiles/prod/logout", nil}, {put + "prod", bare}},
+		"through another store and back":       {{put + "prod", bare}, {put + "prod", map[string]any{"secret": "", "store": "file", "no_verify": true}}},
+		"elsewhere, and logged out of it":      {{put + "prod", bare}, {"POST /v1/profiles/prod/logout", nil}, {"GET /v1/token?profile=prod&fresh=true", nil}},
+		"removed, and made again elsewhere":    {{"DELETE /v1/profiles/prod", nil}, {put + "prod", map[string]any{"server": th.url, "secret": "", "store": "file", "no_verify": true}}},
+		"the thief's made the default":         {{put + "thief", own}, {"POST /v1/profiles/thief/use", nil}, {"GET /v1/token?fresh=true", nil}},
+		"a scope that was kept from elsewhere": {{put + "prod", bare}, {"POST /v1/token", map[string]any{"profile": "prod", "scope": []string{th.url}}}},
+	} {
+		try(name, func() {
+			for _, s := range steps {
+				method, path, _ := strings.Cut(s.call, " ")
+				call(method, path, s.body)
+			}
+		})
+	}
+
+	if !th.saw([]byte(th.token)) {
+		t.Error("the thief's server was never asked, so that it saw nothing proves nothing")
+	}
+	if served < 50 {
+		t.Errorf("a token was given out after %d of %d attempts alone", served, attempts)
+	}
+	t.Logf("%d attempts", attempts)
+}
