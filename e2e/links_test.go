@@ -18,7 +18,7 @@ func TestLinksOfTheDocsLeadSomewhere(t *testing.T) {
 	}
 	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
 	found := 0
-	for _, doc := range append(docs, "../README.md", "../cmd/csp-sim/README.md") {
+	for _, doc := range append(docs, "../README.md", "../SECURITY.md", "../cmd/csp-sim/README.md") {
 		b, err := os.ReadFile(doc)
 		if err != nil {
 			t.Fatal(err)
