@@ -8,7 +8,7 @@ LDFLAGS = -s -w -X github.com/cspctl/cspctl/internal/ipc.Version=$(VERSION)
 TOOL = $(GO) tool -modfile=tools/go.mod
 # The race detector needs a C compiler on most systems.
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
-DEBIAN = gnome-keyring libsecret-tools dbus curl bsdutils zsh fish oidc-agent-cli openssh-client tmux dunst xvfb xdotool libnotify-bin imagemagick fonts-dejavu-core adwaita-icon-theme systemd-container libpam-systemd dbus-user-session bash-completion lintian rpm rpmlint cpio man-db groff shellcheck
+DEBIAN = gnome-keyring libsecret-tools dbus curl bsdutils zsh fish oidc-agent-cli openssh-client tmux dunst xvfb xdotool libnotify-bin imagemagick fonts-dejavu-core adwaita-icon-theme systemd-container libpam-systemd dbus-user-session bash-completion lintian rpm rpmlint cpio man-db groff shellcheck wine wine64 gcc-mingw-w64-x86-64
 
 .PHONY: build demo test test-long bench lint vuln vet packages release deps clean help
 

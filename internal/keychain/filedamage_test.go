@@ -80,7 +80,7 @@ func TestFileAnyDamageOfItsKeyIsNoticed(t *testing.T) {
 		}
 		err := keychain.NewFile(o).Unlock(t.Context(), secret.New("the passphrase"))
 		if e, ok := errors.AsType[*provider.StoreError](err); !ok || e.State.Hint == "" ||
-			!strings.Contains(e.State.Detail, "truncated, or was tampered with") && !errors.Is(err, keychain.ErrWrongPassphrase) {
+			!strings.Contains(e.State.Detail, "truncated, or was tampered with") && !errors.Is(err, provider.ErrWrongPassphrase) {
 			t.Fatalf("%s: %v", how, err)
 		}
 		if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, bad) {
