@@ -125,6 +125,8 @@ func (r *release) layout(packager, bin string) ([]packed, error) {
 	for _, name := range products {
 		files = append(files, packed{to: "/usr/bin/" + name, mode: 0o755, from: filepath.Join(bin, name)})
 	}
+	// By this name csp-agent is a generator: it adds a user's sandbox where that works.
+	files = append(files, packed{to: "/usr/lib/systemd/user-generators/csp-agent-sandbox", mode: fs.ModeSymlink, from: "../../../bin/csp-agent"})
 	for shell, to := range completions {
 		files = append(files, packed{to: to, mode: 0o644, data: r.scripts[shell]})
 	}
@@ -145,7 +147,7 @@ func (r *release) layout(packager, bin string) ([]packed, error) {
 		{"packaging/systemd/user/csp-agent*", "/usr/lib/systemd/user/", 0o644},
 		{"packaging/systemd/system/csp-agent*", "/usr/lib/systemd/system/", 0o644},
 		{"packaging/systemd/sysusers.d/*.conf", "/usr/lib/sysusers.d/", 0o644},
-		{"packaging/systemd/user-generators/*", "/usr/lib/systemd/user-generators/", 0o755},
+		{"docs/service.md", docs, 0o644},
 		// Each needs a decision of the person's, and is no part of what runs.
 		{"packaging/systemd/user/csp-expiry-*", docs + "examples/", 0o644},
 		{"packaging/prometheus/*.rules.yml", docs + "examples/", 0o644},
@@ -157,11 +159,7 @@ func (r *release) layout(packager, bin string) ([]packed, error) {
 			return nil, err
 		}
 		for _, from := range names {
-			f := packed{to: rule.to + filepath.Base(from), mode: rule.mode, from: from}
-			if target, err := os.Readlink(from); err == nil {
-				f.mode, f.from = fs.ModeSymlink, target
-			}
-			files = append(files, f)
+			files = append(files, packed{to: rule.to + filepath.Base(from), mode: rule.mode, from: from})
 		}
 	}
 	return files, nil

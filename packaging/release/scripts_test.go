@@ -171,9 +171,6 @@ func TestShellScripts(t *testing.T) {
 		t.Fatal(scripts, err)
 	}
 	scripts = append(scripts, "packaging/reproduce.sh")
-	if generators, _ := filepath.Glob("packaging/systemd/user-generators/*"); generators != nil {
-		scripts = append(scripts, generators...)
-	}
 	if out, err := exec.CommandContext(t.Context(), exe, scripts...).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
