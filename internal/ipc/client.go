@@ -39,9 +39,9 @@ func Open(o Options) *Client {
 // have CodeAgent: no agent and none could be started, not ours, no answer in
 // time, not a reply; or CodeBadRequest for a request that can't be sent.
 //
-// A request goes to the agent at $CSP_AGENT_SOCK, or else to the user's own
-// agent if it answers or holds profiles, or else to the system service if
-// there is one, or else to an agent of the user's own that Do starts.
+// A request goes to the agent at $CSP_AGENT_SOCK, or else, where the user has no
+// profiles, to the system service if there is one and it serves this user, or
+// else to the user's own agent, which Do starts if it does not answer.
 func (c *Client) Do(req Request) (*Reply, error) {
 	raw, err := req.encode()
 	if err != nil {

@@ -16,6 +16,11 @@ func (c *Client) connect(ownOnly bool, deadline time.Time) (*conn, string, error
 			return conn, c.path, err
 		}
 	}
+	if !ownOnly && c.mayUseSystem() {
+		if conn, err := dial(systemSocket(), getenv, deadline); err == nil || !isClosed(err) {
+			return conn, systemSocket(), err
+		}
+	}
 	own, pathErr := SocketPath(getenv)
 	if pathErr == nil {
 		conn, err := dial(own, getenv, deadline)
@@ -29,13 +34,6 @@ func (c *Client) connect(ownOnly bool, deadline time.Time) (*conn, string, error
 			return conn, own, err
 		}
 	}
-	if !ownOnly && c.mayUseSystem() {
-		conn, err := dial(systemSocket(), getenv, deadline)
-		// Who may not use it, or finds it dead, has an agent of their own.
-		if err == nil || !isAbsent(err) && !errors.Is(err, fs.ErrPermission) {
-			return conn, systemSocket(), err
-		}
-	}
 	if pathErr != nil {
 		return nil, "", pathErr
 	}
@@ -43,31 +41,32 @@ func (c *Client) connect(ownOnly bool, deadline time.Time) (*conn, string, error
 	return conn, own, err
 }
 
-// mayUseSystem reports whether the system service is there for a user whose
-// own agent does not answer.
+// mayUseSystem reports whether the system service is there for a user who has
+// no profiles: an agent of that user's own, which a socket unit may start, would
+// know none of those that are asked for.
 func (c *Client) mayUseSystem() bool {
-	if c.o.Getenv(EnvSocket) != "" || holdsProfiles(c.o.Getenv) {
+	if c.o.Getenv(EnvSocket) != "" {
 		return false
 	}
 	info, err := os.Stat(systemSocket())
-	return err == nil && info.Mode().Type() == fs.ModeSocket
+	return err == nil && info.Mode().Type() == fs.ModeSocket && !holdsProfiles(c.o.Getenv)
 }
+
+// isClosed reports whether the system's service is dead, or closed to this user:
+// whoever finds it so has an agent of their own.
+func isClosed(err error) bool { return isAbsent(err) || errors.Is(err, fs.ErrPermission) }
 
 // SocketPath returns the socket that requests for tokens would go to: that of
 // the agent in use, or else of the one that would be started. It starts none.
 func (c *Client) SocketPath() (string, error) {
-	own, err := SocketPath(c.o.Getenv)
-	if !c.mayUseSystem() {
-		return own, err
-	}
-	if err == nil {
-		conn, err := dial(own, c.o.Getenv, time.Now().Add(startWait))
+	if c.mayUseSystem() {
+		conn, err := dial(systemSocket(), c.o.Getenv, time.Now().Add(startWait))
 		if err == nil {
 			conn.close()
 		}
-		if err == nil || !isAbsent(err) {
-			return own, nil
+		if err == nil || !isClosed(err) {
+			return systemSocket(), nil
 		}
 	}
-	return systemSocket(), nil
+	return SocketPath(c.o.Getenv)
 }
