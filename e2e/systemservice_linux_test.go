@@ -68,13 +68,6 @@ func TestSystemService(t *testing.T) {
 		out.Wake(t)
 		check(t)
 	})
-	t.Run("P8 its runtime directory is deleted", func(t *testing.T) {
-		m.Exec(t, "rm", "-r", "/run/csp-agent")
-		if err := within(40*time.Second, func() error { return m.Command(t.Context(), "test", "-S", "/run/csp-agent/token.sock").Run() }); err != nil {
-			t.Fatal(err)
-		}
-		check(t)
-	})
 	t.Run("T30 installed again under load", func(t *testing.T) {
 		m.Put(t, "/etc/csp-agent/config.toml", []byte("[profiles.build]\ngids = [7001]\n[profiles.prod]\ngids = [7001]\n"), 0o644)
 		m.Exec(t, "env", owner, "cspctl", "profile", "rename", "build", "prod")
@@ -84,6 +77,13 @@ func TestSystemService(t *testing.T) {
 			m.Exec(t, "csp-agent", "install", "--system")
 			m.Exec(t, "csp-agent", "restart", "--system")
 		})
+	})
+	t.Run("P8 its runtime directory is deleted", func(t *testing.T) {
+		m.Exec(t, "rm", "-r", "/run/csp-agent")
+		if err := within(40*time.Second, func() error { return m.Command(t.Context(), "test", "-S", "/run/csp-agent/token.sock").Run() }); err != nil {
+			t.Fatal(err)
+		}
+		mustToken(t, in, "prod")
 	})
 
 	said := m.Exec(t, "csp-agent", "uninstall", "--system")

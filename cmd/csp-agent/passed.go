@@ -139,6 +139,7 @@ func (f *firstSockets) follow(list []config.Socket) (others []config.Socket) {
 		case listed:
 			s.Admit(k.UIDs, k.GIDs)
 			f.say(s, "", "")
+		case !s.StillOurs(): // it is made again first
 		default:
 			gid, ok := listen.GroupOf(s.Path())
 			if !ok {

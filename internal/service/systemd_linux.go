@@ -213,6 +213,7 @@ func (m *Manager) install(ctx context.Context) error {
 	if err := m.reachable(ctx); err != nil {
 		return err
 	}
+	restart := append(m.changedSockets(), serviceUnit)
 	if err := m.clear(); err != nil {
 		return err
 	}
@@ -236,7 +237,7 @@ func (m *Manager) install(ctx context.Context) error {
 		return err
 	}
 	// A service that runs belongs to another version, or to other units.
-	if _, err := m.systemctl(ctx, append([]string{"try-restart"}, append(m.sockets(), serviceUnit)...)...); err != nil {
+	if _, err := m.systemctl(ctx, append([]string{"try-restart"}, restart...)...); err != nil {
 		return m.explain(ctx, err)
 	}
 	start := m.sockets()
@@ -247,6 +248,18 @@ func (m *Manager) install(ctx context.Context) error {
 		return m.explain(ctx, err)
 	}
 	return nil
+}
+
+// changedSockets are the sockets that an earlier Install wrote otherwise. Others
+// stay: clients wait at them.
+func (m *Manager) changedSockets() (changed []string) {
+	for _, unit := range m.sockets() {
+		was, err := os.ReadFile(filepath.Join(m.dir, unit))
+		if now, _ := m.unit(unit); err == nil && string(was) != now {
+			changed = append(changed, unit)
+		}
+	}
+	return changed
 }
 
 // enable makes systemd start a package's units, unless it is to do so for all

@@ -16,7 +16,8 @@ have() { command -v "$1" >/dev/null; }
 for_all_users() {
     for unit in $(timeout 10 systemctl list-units --plain --no-legend --state=running 'user@*.service' | cut -d ' ' -f 1); do
         uid=${unit#user@}
-        timeout 10 systemctl --user -M "${uid%.service}@.host" stop csp-agent.socket csp-agent.service &
+        timeout 10 systemctl --user -M "${uid%.service}@.host" stop csp-agent.socket csp-agent.service &&
+            timeout 10 systemctl --user -M "${uid%.service}@.host" clean --what=runtime csp-agent.service &
     done
     wait
 }
