@@ -111,6 +111,8 @@ func TestP1NothingOnTheWireRepointsASecret(t *testing.T) {
 	}
 	rest()
 
+	// A lock that was tried ends: a locked agent answers nothing.
+	open := func() { call("POST", "/v1/unlock", map[string]any{"passphrase": "x"}) }
 	values := th.fieldValues()
 	field := func(name string) string { _, name, _ = strings.Cut(name, "."); return name }
 	login := func(body map[string]any) {
@@ -127,11 +129,11 @@ func TestP1NothingOnTheWireRepointsASecret(t *testing.T) {
 			login(map[string]any{"server": th.url, "no_verify": true, "replace": true, field(name): v}) // the secret that is there
 		}
 	}
-	for path, b := range map[string]any{"/v1/token": ipc.TokenRequest{}, "/v1/profiles/prod/rename": ipc.RenameRequest{}, "/v1/unlock": ipc.UnlockRequest{}} {
+	for path, b := range map[string]any{"/v1/token": ipc.TokenRequest{}, "/v1/profiles/prod/rename": ipc.RenameRequest{}, "/v1/unlock": ipc.UnlockRequest{}, "/v1/lock": ipc.LockRequest{}} {
 		for _, name := range jsonFields(b) {
 			for _, v := range values[name] {
 				body := map[string]any{"profile": "prod", "fresh": true, "server": th.url, "origin": th.url, field(name): v}
-				try(fmt.Sprint(path, body), func() { call("POST", path, body) })
+				try(fmt.Sprint(path, body), func() { call("POST", path, body); open() })
 			}
 		}
 	}
@@ -160,8 +162,8 @@ func TestP1NothingOnTheWireRepointsASecret(t *testing.T) {
 		}
 		body["secret"] = th.token
 		path = strings.ReplaceAll(path, "{name}", "prod")
-		try(r, func() { call(method, path+"?"+query.Encode(), body) })
-		try(r, func() { call(method, path+"?profile=prod&fresh=true", body) })
+		try(r, func() { call(method, path+"?"+query.Encode(), body); open() })
+		try(r, func() { call(method, path+"?profile=prod&fresh=true", body); open() })
 	}
 
 	// In several steps: a profile of the thief's in the place of another one.

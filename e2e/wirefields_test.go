@@ -25,7 +25,7 @@ import (
 
 // bodies are the requests of the wire that have a body. Each field of them is
 // listed in fieldValues.
-var bodies = []any{ipc.LoginRequest{}, ipc.TokenRequest{}, ipc.RenameRequest{}, ipc.UnlockRequest{}}
+var bodies = []any{ipc.LoginRequest{}, ipc.TokenRequest{}, ipc.RenameRequest{}, ipc.LockRequest{}, ipc.UnlockRequest{}}
 
 // garbage could be an API token, and is none.
 const garbage = "no-such-token-no-such-token-no-such-token"
@@ -102,6 +102,7 @@ func (th *thief) fieldValues() map[string][]any {
 
 		"RenameRequest.to": {"thief", "other", "prod", th.url},
 
+		"LockRequest.passphrase":   {"x"},
 		"UnlockRequest.passphrase": {"x"},
 		"UnlockRequest.choose":     {true},
 	}
@@ -111,7 +112,9 @@ func (th *thief) fieldValues() map[string][]any {
 func jsonFields(v any) (names []string) {
 	for f := range reflect.TypeOf(v).Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		names = append(names, reflect.TypeOf(v).Name()+"."+name)
+		if name != "-" { // not on the wire
+			names = append(names, reflect.TypeOf(v).Name()+"."+name)
+		}
 	}
 	return names
 }
