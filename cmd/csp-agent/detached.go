@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/provider"
 	"github.com/cspctl/cspctl/internal/service"
 )
@@ -25,7 +26,7 @@ func (c *serviceCall) endDetached() error {
 			return nil
 		}
 	}
-	pid, err := serverOf(c.ctx, c.socket)
+	pid, err := ipc.ListenerPID(c.socket)
 	if err != nil || pid == 0 {
 		return err
 	}
@@ -58,7 +59,7 @@ func (c *serviceCall) awaitEnd(pid int, most time.Duration) error {
 	ctx, cancel := context.WithTimeout(c.ctx, most)
 	defer cancel()
 	for {
-		if now, err := serverOf(ctx, c.socket); err == nil && now != pid {
+		if now, err := ipc.ListenerPID(c.socket); err == nil && now != pid {
 			return nil
 		}
 		select {

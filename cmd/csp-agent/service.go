@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/cspctl/cspctl/internal/config"
 	"github.com/cspctl/cspctl/internal/ipc"
@@ -246,16 +249,25 @@ func status(c *serviceCall) (int, error) {
 	return statusNotInstalled, nil
 }
 
+// askTime is how long an agent may take to answer; one that hangs does not.
+const askTime = 3 * time.Second
+
 // ask asks the agent at the service's socket, and starts none.
-func (c *serviceCall) ask() (ipc.Status, error) {
+func (c *serviceCall) ask() (st ipc.Status, err error) {
 	getenv := func(name string) string {
 		if name == ipc.EnvSocket {
 			return c.socket
 		}
 		return os.Getenv(name)
 	}
-	var st ipc.Status
-	err := ipc.Open(ipc.Options{Getenv: getenv, NoStart: true}).Call("GET", "/v1/status", nil, &st)
+	reply, err := ipc.Open(ipc.Options{Getenv: getenv, NoStart: true}).Do(
+		ipc.Request{Method: "GET", Path: "/v1/status", Accept: "application/json", Timeout: askTime})
+	if err == nil && reply.Status != http.StatusOK {
+		err = fmt.Errorf("the agent at %s refuses to tell how it is (status %d)", c.socket, reply.Status)
+	}
+	if err == nil {
+		err = json.Unmarshal(reply.Body, &st)
+	}
 	return st, err
 }
 

@@ -62,10 +62,10 @@ func (e *exam) socketPath() (string, *ipc.Error) {
 // door is the socket as it is found: whether anybody is behind it.
 type door struct {
 	listens bool
-	denied  bool // the system does not let us in
-	peer    ipc.Peer
-	known   bool  // peer is
-	err     error // of the connection; nil if listens
+	denied  bool     // the system does not let us in
+	peer    ipc.Peer //nolint:unused // on Windows the pipe has an owner
+	known   bool     //nolint:unused // peer is
+	err     error    // of the connection; nil if listens
 }
 
 // replyTime is how long the agent may take. It looks at its stores in the

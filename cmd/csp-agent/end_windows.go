@@ -1,0 +1,14 @@
+package main
+
+import "os"
+
+// terminate ends a process: there is no way to ask one without a window.
+func terminate(pid int) error { return kill(pid) }
+
+func kill(pid int) error {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return err
+	}
+	return p.Kill()
+}
