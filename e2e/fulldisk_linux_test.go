@@ -32,7 +32,12 @@ func TestP8FullDiskAndReadOnlyHome(t *testing.T) {
 			}
 		}},
 		{"read-only home", func(t *testing.T, home string) {
-			if err := syscall.Mount("", home, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+			// A mount over the other one, in which the audit log is open.
+			if err := syscall.Mount(home, home, "", syscall.MS_BIND, ""); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = syscall.Unmount(home, syscall.MNT_DETACH) })
+			if err := syscall.Mount("", home, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 				t.Fatal(err)
 			}
 		}},

@@ -82,9 +82,9 @@ func TestMain(m *testing.M) {
 			_, _ = fmt.Fprintf(w, "%s %s %d %v", ls[0].Name(), ls[0].Path(), peer.UID, ls[0].StillOurs())
 		}))
 		go func() { _ = srv.Serve(ls[0]) }()
-		fmt.Println("serving")
 		ended, look := make(chan struct{}), make(chan os.Signal, 1)
 		signal.Notify(look, syscall.SIGHUP)
+		fmt.Println("serving")
 		go func() { _, _ = io.Copy(io.Discard, os.Stdin); close(ended) }()
 		for {
 			select {
