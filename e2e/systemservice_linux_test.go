@@ -19,7 +19,7 @@ func TestSystemService(t *testing.T) {
 	m.Exec(t, "csp-agent", "install", "--system")
 	m.Exec(t, "usermod", "--append", "--groups", "cspctl", "jenkins")
 	if got := m.Exec(t, "stat", "-c", "%U:%G %a", "/run/csp-agent/agent.sock", "/run/csp-agent/token.sock", "/run/csp-agent", "/var/lib/csp-agent", "/etc/csp-agent/store-key.cred"); got !=
-		"csp-agent:csp-agent 600\ncsp-agent:cspctl 660\ncsp-agent:csp-agent 755\ncsp-agent:csp-agent 700\nroot:root 600\n" {
+		"csp-agent:csp-agent 600\ncsp-agent:cspctl 660\nroot:root 755\ncsp-agent:csp-agent 700\nroot:root 600\n" {
 		t.Errorf("owners and modes:\n%s", got)
 	}
 	const owner = "CSP_AGENT_SOCK=/run/csp-agent/agent.sock"

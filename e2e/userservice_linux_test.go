@@ -120,6 +120,28 @@ func TestUserService(t *testing.T) {
 		u.Exec(t, "csp-agent", "install")
 	})
 
+	// The kernel says of its socket that systemd listens.
+	t.Run("a service that fails takes nobody along", func(t *testing.T) {
+		manager := m.Exec(t, "systemctl", "show", "-p", "MainPID", "--value", fmt.Sprintf("user@%d.service", u.UID))
+		broken := u.Home + "/.config/systemd/user/csp-agent.service.d/broken.conf"
+		m.Put(t, broken, []byte("[Service]\nExecStart=\nExecStart=/bin/false\n"), 0o644)
+		u.Exec(t, "systemctl", "--user", "daemon-reload")
+		for _, verb := range []string{"restart", "install"} {
+			if code, said := exit(t, u, "csp-agent", verb); code != 1 {
+				t.Errorf("%s: exit %d\n%s", verb, code, said)
+			}
+		}
+		if code, said := exit(t, u, "csp-agent", "status"); code != 1 || !strings.Contains(said, "failed") {
+			t.Errorf("status: exit %d\n%s", code, said)
+		}
+		m.Exec(t, "rm", broken)
+		u.Exec(t, "csp-agent", "install")
+		mustToken(t, u)
+		if now := m.Exec(t, "systemctl", "show", "-p", "MainPID", "--value", fmt.Sprintf("user@%d.service", u.UID)); now != manager {
+			t.Errorf("the user's service manager is process %s, and was %s", now, manager)
+		}
+	})
+
 	// Where the settings let others in, whose uids it must tell apart, or where
 	// user namespaces are forbidden.
 	t.Run("without user namespaces", func(t *testing.T) {

@@ -20,17 +20,32 @@ const endTime = 10 * time.Second
 // such as one that cspctl started, also one that hangs. It says which secrets
 // end with it. None is fine.
 func (c *serviceCall) endDetached() error {
+	if c.Scope == service.System {
+		return nil // cspctl starts none there
+	}
+	installed := false
 	if c.unsupported == nil {
 		st, err := c.Status(c.ctx)
-		if err == nil && (st.State == service.Running || st.State == service.Waiting) {
+		if err != nil {
+			return err
+		}
+		if st.State == service.Running || st.State == service.Waiting {
 			return nil
 		}
+		installed = st.State != service.NotInstalled
 	}
 	pid, err := ipc.ListenerPID(c.socket)
 	if err != nil || pid == 0 {
 		return err
 	}
+	// Who called listen(2) may be systemd, or the sshd that forwards a socket.
 	st, asked := c.ask() // before it ends
+	if !isAgent(pid) && (asked != nil || st.PID != pid) {
+		if installed {
+			return nil // systemd holds the socket of a service that does not run
+		}
+		return fmt.Errorf("whoever listens at %s (pid %d) is not a csp-agent of this machine: it is not ended", c.socket, pid)
+	}
 	if err := terminate(pid); err != nil {
 		return fmt.Errorf("the agent that runs (pid %d) can't be ended: %w", pid, err)
 	}

@@ -48,7 +48,6 @@ func openSockets(s *settings, log *slog.Logger, refused func(listen.Peer, error)
 		o := listen.Options{AllowRoot: s.allowRoot(), Refused: refused}
 		if role == api.Token || role == api.Observe {
 			o = bounded(role, o)
-			o.Mode, o.GID = 0o660, furtherGroup() // should its path be gone
 		}
 		return o
 	})
@@ -70,17 +69,6 @@ func openSockets(s *settings, log *slog.Logger, refused func(listen.Peer, error)
 	}
 	f.follow(s.sockets()) // before anybody is served
 	return f, nil
-}
-
-// furtherGroup is the group of this process besides its own, if there is one: the
-// unit gives it that of the socket for tokens.
-func furtherGroup() int {
-	groups, err := os.Getgroups()
-	groups = slices.DeleteFunc(groups, func(g int) bool { return g == os.Getegid() })
-	if err != nil || len(groups) != 1 {
-		return 0
-	}
-	return groups[0]
 }
 
 // makeOwners makes the owner's socket.

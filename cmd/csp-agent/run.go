@@ -143,9 +143,10 @@ func serve(find func(func(string) string) (files, error), log *slog.Logger, leve
 	manager.ready()
 	wg.Go(func() { manager.watch(ctx, sockets.all[0].Path()) })
 
+	follow := func() { further.set(sockets.follow(settings.sockets())) }
 	err = wait(ctx, hangup, failed,
-		func() { manager.reloading(settings.reload); tell.rouse(); autoLock.Rouse() },
-		func() error { further.set(sockets.follow(settings.sockets())); return keeper.look() })
+		func() { manager.reloading(func() { settings.reload(); follow() }); tell.rouse(); autoLock.Rouse() },
+		func() error { follow(); return keeper.look() })
 	log.Info("stopping")
 	manager.stopping()
 	stop()

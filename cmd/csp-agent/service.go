@@ -91,14 +91,15 @@ func socketOf(scope service.Scope) (string, error) {
 	return ipc.SocketPath(os.Getenv)
 }
 
-// strangers reports whether the settings let others than the owner in.
+// strangers reports whether the settings let others than the owner in, or might:
+// they can't be read.
 func strangers() bool {
 	f, err := findFiles(os.Getenv)
 	if err != nil {
 		return false
 	}
 	s, err := config.Load(f.config)
-	return err == nil && (len(s.Sockets) > 0 || s.AllowRoot != nil && *s.AllowRoot)
+	return err != nil || len(s.Sockets) > 0 || s.AllowRoot != nil && *s.AllowRoot
 }
 
 func install(c *serviceCall) (int, error) {

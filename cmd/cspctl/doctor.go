@@ -12,7 +12,8 @@ var doctorCommand = command{
 	summary: "find out why it does not work, and what mends it",
 	help: `
 It looks at the socket, the agent, its service, the settings, the files, the
-stores, the servers and the clocks, and starts, changes and prompts nothing.
+stores, the servers and the clocks. It changes and prompts nothing; an agent that
+its service manager starts for whoever asks is started, as by any cspctl.
 Each line of the report begins with ok, info, warn or fail; below the latter two
 is what mends it. Exit code 0 says that all is well, 1 that something is to be
 mended or looked at, 6 that there is no csp-agent to do it.

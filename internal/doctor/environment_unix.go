@@ -98,7 +98,7 @@ func (e *exam) otherAgents() (found []Finding) {
 		seen[p] = true
 		if d := knockAt(context.Background(), p); d.listens && (!d.known || int(d.peer.UID) == os.Geteuid()) {
 			f := warn("another agent of yours listens at "+p+", and this shell asks "+e.path,
-				fmt.Sprintf("use one of them: export %s=%s here, or end that agent%s", ipc.EnvSocket, quote(p), pidOf(d)))
+				fmt.Sprintf("use one of them: export %[1]s=%[2]s here, or end that agent: %[1]s=%[2]s csp-agent stop", ipc.EnvSocket, quote(p)))
 			if e.Getenv(ipc.EnvSocket) != "" { // so somebody wanted it
 				f = info(f.Summary)
 			}
@@ -106,13 +106,6 @@ func (e *exam) otherAgents() (found []Finding) {
 		}
 	}
 	return found
-}
-
-func pidOf(d door) string {
-	if d.known && d.peer.PID > 0 {
-		return ": kill " + strconv.Itoa(d.peer.PID)
-	}
-	return ""
 }
 
 func without(getenv func(string) string, names ...string) func(string) string {

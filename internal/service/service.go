@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 )
 
@@ -92,26 +91,14 @@ func New(o Options) (*Manager, error) {
 
 func (m *Manager) say(format string, args ...any) { m.Tell(fmt.Sprintf(format, args...)) }
 
-// checkExe refuses a program that others could replace, or that is about to go.
-func checkExe(path string) error {
-	if !filepath.IsAbs(path) {
-		return fmt.Errorf("csp-agent's own path is unknown (%q): start it by its absolute path", path)
-	}
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return err
-	case info.Mode().Perm()&0o002 != 0:
-		return fmt.Errorf("everybody may write to %s: chmod 755 it first", path)
-	}
-	return nil
-}
-
 // Install makes the service, or brings it up to date, and starts it: its
 // sockets, where those start the agent. It can be repeated at any time, also
 // after one that failed halfway.
 func (m *Manager) Install(ctx context.Context) error {
-	if err := checkExe(m.Exe); err != nil {
+	if !filepath.IsAbs(m.Exe) {
+		return fmt.Errorf("csp-agent's own path is unknown (%q): start it by its absolute path", m.Exe)
+	}
+	if err := checkProgram(m.Exe, m.Scope); err != nil {
 		return err
 	}
 	return m.install(ctx)

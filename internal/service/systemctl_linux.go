@@ -29,7 +29,6 @@ func (m *Manager) run(ctx context.Context, program string, args ...string) (stri
 		args = append([]string{"--user"}, args...)
 	}
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = environ()
 	cmd.WaitDelay = time.Second
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -47,12 +46,7 @@ func (m *Manager) run(ctx context.Context, program string, args ...string) (stri
 	return strings.TrimSpace(out.String()), err
 }
 
-// environ is this process's environment, with what leads to the user's service
-// manager: cron and su leave it out.
-func environ() []string {
-	return append(os.Environ(), "XDG_RUNTIME_DIR="+runtimeDir())
-}
-
+// runtimeDir leads to the user's service manager.
 func runtimeDir() string {
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
 		return dir

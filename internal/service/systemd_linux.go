@@ -76,6 +76,10 @@ func (m *Manager) prepare() error {
 		return errors.New("as root this would be root's own service: run it without sudo, or with --system")
 	default:
 		m.dir = filepath.Join(home, ".config/systemd/user") // as kardianos/service has it
+		// cron and su leave it out; kardianos/service runs systemctl, too.
+		if err := os.Setenv("XDG_RUNTIME_DIR", runtimeDir()); err != nil {
+			return err
+		}
 	}
 	for _, d := range []string{"/usr/local/lib/systemd", "/usr/lib/systemd", "/lib/systemd"} {
 		m.packaged = append(m.packaged, filepath.Join(d, m.folder()))

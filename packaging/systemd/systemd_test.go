@@ -59,7 +59,7 @@ func TestSystemUnitHasTheSandboxOfTheUsers(t *testing.T) {
 	system := options(read(t, "system/csp-agent.service"))
 	// Of its own kind, or about what only a user has.
 	differs := []string{
-		"Description=", "Requires=", "After=", "ExecStart=", "RuntimeDirectoryMode=", "TasksMax=", "Also=",
+		"Description=", "Requires=", "After=", "ExecStart=", "RuntimeDirectory", "TasksMax=", "Also=",
 		"PrivateUsers=", "ReadWritePaths=", "InaccessiblePaths=", "ProtectProc=",
 	}
 	for _, o := range append(options(read(t, "user/csp-agent.service")), options(read(t, "user/sandbox.conf"))...) {
