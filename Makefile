@@ -6,6 +6,7 @@ GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS = -s -w -X github.com/cspctl/cspctl/internal/ipc.Version=$(VERSION)
 TOOL = $(GO) tool -modfile=tools/go.mod
+TIMEOUT = 14m
 # The race detector needs a C compiler on most systems.
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 DEBIAN = gnome-keyring libsecret-tools dbus curl bsdutils zsh fish oidc-agent-cli openssh-client tmux dunst xvfb xdotool libnotify-bin imagemagick fonts-dejavu-core adwaita-icon-theme systemd-container libpam-systemd dbus-user-session bash-completion lintian rpm rpmlint cpio man-db groff shellcheck wine wine64 gcc-mingw-w64-x86-64
@@ -21,10 +22,12 @@ demo: build ## a real exchanged token, from nothing
 test: ## the whole suite; installs what it needs only as root
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(MAKE) --no-print-directory deps; fi
 	@$(MAKE) --no-print-directory vet
-	CGO_ENABLED=$(if $(RACE),1,0) $(TOOL) gotestsum --format pkgname-and-test-fails -- $(RACE) -timeout 12m ./...
+	CGO_ENABLED=$(if $(RACE),1,0) $(TOOL) gotestsum --format pkgname-and-test-fails -- $(RACE) -timeout $(TIMEOUT) ./...
 	@if [ -z "$(RACE)" ]; then echo "no C compiler: the race detector was off (Debian: apt-get install gcc)"; fi
 	@if [ "$$(id -u)" != 0 ]; then echo "tests listed as skipped name what they need; all at once: sudo make deps"; fi
 
+test-long: export CSPCTL_TEST_LONG = 1
+test-long: TIMEOUT = 25m
 test-long: test ## and each fuzz target for a minute, and a release made twice
 	packaging/fuzz.sh 60s
 	packaging/reproduce.sh
