@@ -10,6 +10,7 @@ import (
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/provider"
 	"github.com/cspctl/cspctl/internal/service"
+	"github.com/cspctl/cspctl/internal/term"
 )
 
 // endTime is how long an agent may take to end: requests under way are
@@ -59,7 +60,7 @@ func (c *serviceCall) endDetached() error {
 	var gone []string
 	for _, p := range st.Profiles {
 		if p.Store == provider.Memory && !p.LoggedIn.IsZero() && asked == nil {
-			gone = append(gone, p.Name)
+			gone = append(gone, term.Clean(p.Name))
 		}
 	}
 	if len(gone) > 0 {

@@ -17,6 +17,7 @@ import (
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/keychain"
 	"github.com/cspctl/cspctl/internal/service"
+	"github.com/cspctl/cspctl/internal/term"
 )
 
 // The exit codes of `csp-agent status`: those of the Linux Standard Base for
@@ -222,7 +223,7 @@ func status(c *serviceCall) (int, error) {
 	answers := ""
 	if st.State != service.Waiting {
 		if a, err := c.ask(); err == nil {
-			answers = fmt.Sprintf("csp-agent %s answers at %s (pid %d)", a.Version, a.Socket, a.PID)
+			answers = fmt.Sprintf("csp-agent %s answers at %s (pid %d)", term.Clean(a.Version), c.socket, a.PID)
 		}
 	}
 	line := "the service is " + string(st.State)

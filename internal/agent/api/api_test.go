@@ -112,6 +112,20 @@ func TestTokenInBothForms(t *testing.T) {
 	}
 }
 
+// A query that can't be read is for no profile, the default one included.
+func TestQueryThatCannotBeRead(t *testing.T) {
+	s := newServer(t, api.Owner)
+	for _, query := range []string{"profile=prod;x=1", "profile=prod%zz", "profile=%"} {
+		r := httptest.NewRequest("GET", "/v1/token", nil)
+		r.URL.RawQuery, r.Host = query, ipc.Host
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if w.Code != 400 || !strings.Contains(w.Body.String(), string(ipc.CodeBadRequest)) {
+			t.Errorf("%s: %d %s", query, w.Code, w.Body)
+		}
+	}
+}
+
 // Every route, by every role: what is not listed is refused.
 func TestRoles(t *testing.T) {
 	allowed := map[api.Role][]string{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/cspctl/cspctl/internal/linequeue"
@@ -107,6 +108,9 @@ func (a *Audit) append(b []byte) error {
 // openAudit opens the file to append to it, and returns its size. Anything but
 // a regular file is refused: a named pipe would wait for its reader.
 func openAudit(path string) (*os.File, int64, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil { // before the first login there is no state
+		return nil, 0, err
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|openFlags, 0o600)
 	if err != nil {
 		return nil, 0, err

@@ -163,6 +163,8 @@ func grantedError(err error, profile string) error {
 		e.Message, e.Hint = "the server"+of+" can't be reached, or is failing", "try again later, or "+askAdmin
 	case ipc.CodeWrongServer:
 		e.Message = "what answers instead of the server" + of + " is another"
+	case ipc.CodeLocked:
+		e.Message = "the agent is locked"
 	case ipc.CodeStoreLocked, ipc.CodePassphraseNotSet:
 		e.Message = "the store" + of + " is locked"
 	case ipc.CodeStoreAbsent:

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"net/url"
+
 	"path/filepath"
 	"runtime"
 
@@ -41,6 +43,11 @@ func (s *Server) answer(c *call, r route) (any, error) {
 	if !listen.StillAdmitted(c.Context()) {
 		s.refused(c.Request, ipc.RefusedPeer)
 		return nil, &ipc.Error{Code: ipc.CodeNotAllowed, Message: "this socket does not serve your user any more", Hint: askAdmin}
+	}
+	// url.URL.Query leaves out what it can't read: without its profile a request
+	// would be for another one.
+	if _, err := url.ParseQuery(c.URL.RawQuery); err != nil {
+		return nil, &ipc.Error{Code: ipc.CodeBadRequest, Message: "the query can't be read: it has a semicolon or a bad % in it", Hint: "encode its values, as curl does with -G --data-urlencode"}
 	}
 	if s.Unusable != nil && !r.always {
 		if bad := s.Unusable(); bad != nil && s.Role == Owner {
