@@ -145,9 +145,13 @@ func (r ran) want(t *testing.T, code int, text string) ran {
 // inWine is the name that a file of this system has in wine.
 func inWine(path string) string { return "Z:" + strings.ReplaceAll(path, "/", `\`) }
 
+// windowsTests is the folder of the tests: away from the product, which cspctl
+// looks for beside itself.
+const windowsTests = "tests"
+
 // buildWindows builds for Windows: the product as it is shipped, and tests.
 func buildWindows(dir string) error {
-	tests := []string{"test", "-c", "-o", dir}
+	tests := []string{"test", "-c", "-o", filepath.Join(dir, windowsTests) + "/"}
 	for _, p := range inWindows {
 		tests = append(tests, "../"+p.dir)
 	}

@@ -40,7 +40,7 @@ func windowsPackages(t *testing.T, w *windows) {
 			if p.without != "" {
 				t.Logf("without %s: %s", p.without, p.why)
 			}
-			program := filepath.Join(w.dir, filepath.Base(p.dir)+".test.exe")
+			program := filepath.Join(w.dir, windowsTests, filepath.Base(p.dir)+".test.exe")
 			ctx, cancel := context.WithTimeout(t.Context(), winePatience)
 			defer cancel()
 			c := w.command(ctx, "wine", program, "-test.v=test2json", "-test.skip="+p.without, "-test.timeout=60s")

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -195,7 +196,8 @@ func (d *Desktop) connect(ctx context.Context) (*link, error) {
 // isNobody reports whether an error means that the server, or the bus, is not
 // there, or went away.
 func isNobody(err error) bool {
-	if errors.Is(err, dbus.ErrClosed) {
+	// The bus ended, as the connection noticed or not yet.
+	if errors.Is(err, dbus.ErrClosed) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
 		return true
 	}
 	if e, ok := errors.AsType[dbus.Error](err); ok {

@@ -175,6 +175,17 @@ func (c *Container) await() error {
 	return err
 }
 
+// forget drops what was heard of the boot before.
+func (c *Container) forget() {
+	_ = c.notify.SetReadDeadline(time.Now().Add(time.Millisecond))
+	b := make([]byte, 4096)
+	for {
+		if _, err := c.notify.Read(b); err != nil {
+			return
+		}
+	}
+}
+
 func (c *Container) end() {
 	_ = syscall.Kill(c.nspawn, syscall.SIGKILL)
 	select {
@@ -188,6 +199,12 @@ func (c *Container) end() {
 func (c *Container) Reboot(t testing.TB) {
 	t.Helper()
 	_ = c.Command(t.Context(), "systemctl", "reboot").Run() // it may be killed on the way
+	for end := time.Now().Add(bootTime); syscall.Kill(c.leader, 0) == nil; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it does not shut down")
+		}
+	}
+	c.forget()
 	if err := c.await(); err != nil {
 		t.Fatal(err)
 	}
