@@ -17,24 +17,14 @@ import (
 // but loopback, to the same address outside. A reboot ends it.
 func (c *Container) Reach(t testing.TB, address string) {
 	t.Helper()
-	type result struct {
-		net.Listener
-		error
+	l, err := c.listen(address)
+	if err != nil {
+		t.Fatal(err)
 	}
-	made := make(chan result)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
-		l, err := c.listen(address)
-		made <- result{l, err}
-	}()
-	r := <-made
-	if r.error != nil {
-		t.Fatal(r.error)
-	}
-	t.Cleanup(func() { _ = r.Close() })
+	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
-			inner, err := r.Accept()
+			inner, err := l.Accept()
 			if err != nil {
 				return
 			}
@@ -43,17 +33,30 @@ func (c *Container) Reach(t testing.TB, address string) {
 	}()
 }
 
-// listen moves this thread into the container's network.
+// listen listens in the container's network. The thread comes back from there:
+// it may be the one that started the container, which would end with it
+// (PR_SET_PDEATHSIG).
 func (c *Container) listen(address string) (net.Listener, error) {
-	ns, err := os.Open("/proc/" + strconv.Itoa(c.leader) + "/ns/net")
+	runtime.LockOSThread()
+	here, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
 		return nil, err
 	}
-	defer ns.Close()
-	if err := unix.Setns(int(ns.Fd()), syscall.CLONE_NEWNET); err != nil {
+	defer here.Close()
+	there, err := os.Open("/proc/" + strconv.Itoa(c.leader) + "/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	defer there.Close()
+	if err := unix.Setns(int(there.Fd()), syscall.CLONE_NEWNET); err != nil {
 		return nil, fmt.Errorf("setns: %w", err)
 	}
-	return net.Listen("tcp", address)
+	l, err := net.Listen("tcp", address)
+	if back := unix.Setns(int(here.Fd()), syscall.CLONE_NEWNET); back != nil {
+		return nil, fmt.Errorf("setns: %w", back) // and the thread stays locked
+	}
+	runtime.UnlockOSThread()
+	return l, err
 }
 
 func forward(inner net.Conn, address string) {
