@@ -24,16 +24,12 @@ func (c *serviceCall) endDetached() error {
 	if c.Scope == service.System {
 		return nil // cspctl starts none there
 	}
-	installed := false
-	if c.unsupported == nil {
-		st, err := c.Status(c.ctx)
-		if err != nil {
-			return err
-		}
-		if st.State == service.Running || st.State == service.Waiting {
-			return nil
-		}
-		installed = st.State != service.NotInstalled
+	known, err := c.Status(c.ctx)
+	if err != nil {
+		return err
+	}
+	if known.State == service.Running || known.State == service.Waiting {
+		return nil
 	}
 	pid, err := ipc.ListenerPID(c.socket)
 	if err != nil || pid == 0 {
@@ -42,7 +38,7 @@ func (c *serviceCall) endDetached() error {
 	// Who called listen(2) may be systemd, or the sshd that forwards a socket.
 	st, asked := c.ask() // before it ends
 	if !isAgent(pid) && (asked != nil || st.PID != pid) {
-		if installed {
+		if known.State != service.NotInstalled {
 			return nil // systemd holds the socket of a service that does not run
 		}
 		return fmt.Errorf("whoever listens at %s (pid %d) is not a csp-agent of this machine: it is not ended", c.socket, pid)

@@ -33,9 +33,6 @@ type serviceCall struct {
 	*service.Manager
 	ctx    context.Context
 	socket string // where the service's agent serves its owner
-	// unsupported is why there is no service here; agents that cspctl starts
-	// are stopped all the same.
-	unsupported error
 }
 
 // serviceVerb makes a verb that takes --user or --system.
@@ -72,13 +69,10 @@ func withService(ctx context.Context, scope service.Scope, do func(*serviceCall)
 		Scope: scope, Exe: exe, NewKey: keychain.NewKeyFile, Strangers: strangers(),
 		Tell: func(line string) { fmt.Println(line) },
 	})
-	c := &serviceCall{Manager: m, ctx: ctx}
-	if errors.Is(err, service.ErrUnsupported) && scope == service.User {
-		c.unsupported, err = err, nil
-	}
 	if err != nil {
 		return 1, err
 	}
+	c := &serviceCall{Manager: m, ctx: ctx}
 	if c.socket, err = socketOf(scope); err != nil {
 		return 1, err
 	}
@@ -104,8 +98,8 @@ func strangers() bool {
 }
 
 func install(c *serviceCall) (int, error) {
-	if c.unsupported != nil {
-		return 1, c.unsupported
+	if err := c.Check(); err != nil { // before an agent that runs is ended for it
+		return 1, err
 	}
 	if err := c.endDetached(); err != nil {
 		return 1, err
@@ -127,9 +121,6 @@ func install(c *serviceCall) (int, error) {
 }
 
 func uninstall(c *serviceCall) (int, error) {
-	if c.unsupported != nil {
-		return statusNotInstalled, c.unsupported
-	}
 	switch err := c.Uninstall(c.ctx); {
 	case errors.Is(err, service.ErrNotInstalled):
 		fmt.Println("the service is not installed: there is nothing to remove")
@@ -169,54 +160,38 @@ func kept(w io.Writer, scope service.Scope) {
 }
 
 func start(c *serviceCall) (int, error) {
-	if c.unsupported == nil {
-		err := c.Start(c.ctx)
-		if !errors.Is(err, service.ErrNotInstalled) || c.Scope == service.System {
-			return 0, err
-		}
+	err := c.Start(c.ctx)
+	if !errors.Is(err, service.ErrNotInstalled) || c.Scope == service.System {
+		return 0, err
 	}
 	// As cspctl does where there is no service.
-	_, err := ipc.Open(ipc.Options{}).Do(ipc.Request{Method: "GET", Path: "/v1/profiles", Accept: "application/json"})
+	_, err = ipc.Open(ipc.Options{}).Do(ipc.Request{Method: "GET", Path: "/v1/profiles", Accept: "application/json"})
 	return 0, err
 }
 
 func stop(c *serviceCall) (int, error) {
-	if c.unsupported == nil {
-		err := c.Stop(c.ctx)
-		if err != nil && !errors.Is(err, service.ErrNotInstalled) || c.Scope == service.System {
-			return 0, err
-		}
+	err := c.Stop(c.ctx)
+	if err != nil && !errors.Is(err, service.ErrNotInstalled) || c.Scope == service.System {
+		return 0, err
 	}
 	return 0, c.endDetached()
 }
 
 func restart(c *serviceCall) (int, error) {
-	if c.unsupported == nil {
-		if st, err := c.Status(c.ctx); err == nil && st.State != service.NotInstalled {
-			if st.State != service.Running {
-				if err := c.endDetached(); err != nil {
-					return 1, err
-				}
-			}
-			return 0, c.Restart(c.ctx)
-		}
-	}
-	if c.Scope == service.System {
-		return 0, service.ErrNotInstalled
-	}
 	if err := c.endDetached(); err != nil {
 		return 1, err
 	}
-	return start(c)
+	err := c.Restart(c.ctx)
+	if errors.Is(err, service.ErrNotInstalled) && c.Scope == service.User {
+		return start(c)
+	}
+	return 0, err
 }
 
 func status(c *serviceCall) (int, error) {
-	st := service.Status{State: service.NotInstalled}
-	if c.unsupported == nil {
-		var err error
-		if st, err = c.Status(c.ctx); err != nil {
-			return statusNotInstalled, err
-		}
+	st, err := c.Status(c.ctx)
+	if err != nil {
+		return statusNotInstalled, err
 	}
 	// What answers, whoever started it; a socket that systemd holds is not asked,
 	// since that would start the agent.

@@ -30,8 +30,8 @@ const (
 	System
 )
 
-// ErrUnsupported is wrapped by the error of New where the system has no such
-// service.
+// ErrUnsupported is wrapped by the error of Install where the system has no
+// such service.
 var ErrUnsupported = errors.New("there is no such service here")
 
 // ErrNotInstalled is returned by Start, Stop and Restart.
@@ -77,28 +77,42 @@ type Status struct {
 type Manager struct {
 	Options
 	platform
+	none error // why there can't be such a service here
 }
 
-// New returns a manager. Its error wraps ErrUnsupported where there can't be
-// such a service.
+// New returns a manager. Where there can't be such a service, none is
+// installed, and Install says why.
 func New(o Options) (*Manager, error) {
 	if o.Tell == nil {
 		o.Tell = func(string) {}
 	}
 	m := &Manager{Options: o}
-	return m, m.prepare()
+	err := m.prepare()
+	if errors.Is(err, ErrUnsupported) {
+		m.none, err = err, nil
+	}
+	return m, err
 }
 
 func (m *Manager) say(format string, args ...any) { m.Tell(fmt.Sprintf(format, args...)) }
+
+// Check returns why Install would change nothing: there can't be such a
+// service here, or others could replace its program.
+func (m *Manager) Check() error {
+	if m.none != nil {
+		return m.none
+	}
+	if !filepath.IsAbs(m.Exe) {
+		return fmt.Errorf("csp-agent's own path is unknown (%q): start it by its absolute path", m.Exe)
+	}
+	return checkProgram(m.Exe, m.Scope)
+}
 
 // Install makes the service, or brings it up to date, and starts it: its
 // sockets, where those start the agent. It can be repeated at any time, also
 // after one that failed halfway.
 func (m *Manager) Install(ctx context.Context) error {
-	if !filepath.IsAbs(m.Exe) {
-		return fmt.Errorf("csp-agent's own path is unknown (%q): start it by its absolute path", m.Exe)
-	}
-	if err := checkProgram(m.Exe, m.Scope); err != nil {
+	if err := m.Check(); err != nil {
 		return err
 	}
 	return m.install(ctx)
@@ -106,17 +120,34 @@ func (m *Manager) Install(ctx context.Context) error {
 
 // Uninstall stops the service and removes all that Install made, but for keys,
 // and nothing of the user's.
-func (m *Manager) Uninstall(ctx context.Context) error { return m.uninstall(ctx) }
+func (m *Manager) Uninstall(ctx context.Context) error {
+	if m.none != nil {
+		return ErrNotInstalled
+	}
+	return m.uninstall(ctx)
+}
 
 // Start starts the service. One that runs is fine.
-func (m *Manager) Start(ctx context.Context) error { return m.control(ctx, "start") }
+func (m *Manager) Start(ctx context.Context) error { return m.do(ctx, "start") }
 
 // Stop stops the service. One that does not run is fine.
-func (m *Manager) Stop(ctx context.Context) error { return m.control(ctx, "stop") }
+func (m *Manager) Stop(ctx context.Context) error { return m.do(ctx, "stop") }
 
 // Restart stops and starts the service. Where systemd has the sockets, clients
 // wait meanwhile and none fails.
-func (m *Manager) Restart(ctx context.Context) error { return m.control(ctx, "restart") }
+func (m *Manager) Restart(ctx context.Context) error { return m.do(ctx, "restart") }
+
+func (m *Manager) do(ctx context.Context, verb string) error {
+	if m.none != nil {
+		return ErrNotInstalled
+	}
+	return m.control(ctx, verb)
+}
 
 // Status asks the service manager.
-func (m *Manager) Status(ctx context.Context) (Status, error) { return m.status(ctx) }
+func (m *Manager) Status(ctx context.Context) (Status, error) {
+	if m.none != nil {
+		return Status{State: NotInstalled}, nil
+	}
+	return m.status(ctx)
+}
