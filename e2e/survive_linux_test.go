@@ -144,9 +144,6 @@ func (w *world) mustRemove(t *testing.T, path string) {
 // error within their time, which says what to do; whoever asks later is served
 // by the same agent, at once.
 func TestP8StoppedForAMinute(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs a minute; run without -short")
-	}
 	t.Parallel()
 	w := unserviced(t, nil)
 	pid := w.pid(t)

@@ -141,7 +141,8 @@ func serve(find func(func(string) string) (files, error), log *slog.Logger, leve
 	log.Info("serving", "version", ipc.Version, "socket", sockets.all[0].Path(), "pid", os.Getpid())
 	manager := newSupervisor(log)
 	manager.ready()
-	wg.Go(func() { manager.watch(ctx, sockets.all[0].Path()) })
+	// Not waited for: its own request may be left unanswered by the end.
+	go manager.watch(ctx, sockets.all[0].Path())
 
 	follow := func() { further.set(sockets.follow(settings.sockets())) }
 	err = wait(ctx, hangup, failed,

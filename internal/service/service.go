@@ -121,7 +121,7 @@ func (m *Manager) Install(ctx context.Context) error {
 // Uninstall stops the service and removes all that Install made, but for keys,
 // and nothing of the user's.
 func (m *Manager) Uninstall(ctx context.Context) error {
-	if m.none != nil {
+	if m.absent() {
 		return ErrNotInstalled
 	}
 	return m.uninstall(ctx)
@@ -137,8 +137,11 @@ func (m *Manager) Stop(ctx context.Context) error { return m.do(ctx, "stop") }
 // wait meanwhile and none fails.
 func (m *Manager) Restart(ctx context.Context) error { return m.do(ctx, "restart") }
 
+// absent: there can't be such a service here.
+func (m *Manager) absent() bool { return m.none != nil }
+
 func (m *Manager) do(ctx context.Context, verb string) error {
-	if m.none != nil {
+	if m.absent() {
 		return ErrNotInstalled
 	}
 	return m.control(ctx, verb)
@@ -146,7 +149,7 @@ func (m *Manager) do(ctx context.Context, verb string) error {
 
 // Status asks the service manager.
 func (m *Manager) Status(ctx context.Context) (Status, error) {
-	if m.none != nil {
+	if m.absent() {
 		return Status{State: NotInstalled}, nil
 	}
 	return m.status(ctx)
