@@ -23,6 +23,8 @@ const (
 // prepareMachine makes the user and the group that the system service's units
 // name, and the key of its store.
 func (m *Manager) prepareMachine(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience) // a TPM may take its time
+	defer cancel()
 	users, err := systemd.Units.ReadFile(sysusers)
 	if err != nil {
 		return err
