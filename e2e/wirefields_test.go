@@ -94,6 +94,8 @@ func (th *thief) fieldValues() map[string][]any {
 		"TokenRequest.min_ttl":        {"29m", th.url},
 		"TokenRequest.kind":           {"access", "id", "proxy", th.url},
 		"TokenRequest.fresh":          {true},
+		"TokenRequest.max_age":        {"1m", th.url},
+		"TokenRequest.caller":         {"1:1", th.url},
 		"TokenRequest.interactive":    {true},
 		"TokenRequest.warnings":       {"always", th.url},
 		"TokenRequest.passcode":       {"123456"},

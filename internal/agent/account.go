@@ -48,6 +48,8 @@ type account struct {
 	hushed *trouble
 	shell  expiry.Told // what was told on a terminal last; the state may lag behind
 
+	callers callers // who named themselves
+
 	// The rest is for people who look at the status.
 	lastError    *ipc.Error
 	lastExchange Instant // when it was sent

@@ -19,6 +19,10 @@ type key struct {
 type ask struct {
 	id   bool          // the ID token, not the access token
 	need time.Duration // the life that it must have left; 0: the floor
+
+	// What is better, where it can be had.
+	half   bool          // half of its life left
+	maxAge time.Duration // exchanged no longer ago; 0: whenever
 }
 
 // entry is an answer of the server. It is never changed once others can see it.
@@ -124,6 +128,18 @@ func (e *entry) good(now Instant, q ask) bool {
 	return left > 0 && left >= e.required(q)
 }
 
+// better reports whether a token that is good has what the caller would rather
+// have, too.
+func (e *entry) better(now Instant, q ask) bool {
+	switch {
+	case q.maxAge > 0 && e.obtained.Since(now) >= q.maxAge:
+		return false
+	case q.half:
+		return e.left(now) >= min(e.total/2, e.gave)
+	}
+	return true
+}
+
 // required is the life that the access token must have left for a caller who
 // asks for q: where that is the ID token, it may have to live longer than
 // what is handed out.
@@ -145,6 +161,8 @@ func (e *entry) required(q ask) time.Duration {
 // wanted is what a caller asks for beyond the default: 0 if nothing.
 func (e *entry) wanted(q ask) time.Duration {
 	switch {
+	case e != nil && !e.unknown && q.half:
+		return max(e.total/2, e.required(q))
 	case e != nil && (q.need > 0 || q.id && e.idLess > 0):
 		return e.required(q)
 	default:

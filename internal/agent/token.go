@@ -77,8 +77,23 @@ func askOf(req ipc.TokenRequest) (ask, *ipc.Error) {
 		}
 		q.need = need
 	}
+	if req.MaxAge != "" {
+		age, bad := ipc.ParseDuration(req.MaxAge)
+		if bad != nil {
+			return q, bad
+		}
+		q.maxAge = max(age, leastAge)
+	}
+	if len(req.Caller) > maxCaller || strings.ContainsFunc(req.Caller, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return q, errorf(ipc.CodeBadRequest, "send up to 64 characters without spaces", "that is no name for a caller")
+	}
+	q.half = req.HalfLife
 	return q, nil
 }
+
+// leastAge is the least age at which a token is replaced for who asks for a
+// younger one.
+const leastAge = time.Minute
 
 // tokenFor returns a token from the cache, or from an exchange, to a caller who
 // came in p.
@@ -100,39 +115,86 @@ func (a *Agent) tokenFor(ctx context.Context, p *period, rec Record, req ipc.Tok
 		wanted = 0 // nor is it renewed sooner for them
 	}
 	s.usage.note(now, wanted)
-	if !req.Fresh && up.Passcode.IsZero() && s.entry.good(now, q) {
+	cached := s.entry
+	if acct.callers.again(req.Caller, now) {
+		q.maxAge = leastAge
+	}
+	if !req.Fresh && up.Passcode.IsZero() && cached.good(now, q) && cached.better(now, q) {
 		acct.hits++
 		a.nudge(acct, s, now)
-		e := s.entry
 		acct.mu.Unlock()
-		return a.answer(e, rec, req, q, now)
+		return a.answer(cached, rec, req, q, now)
 	}
 	acct.misses++
 	f, err := a.board(acct, s, up, req, now, q)
 	acct.mu.Unlock()
 	if err != nil {
-		return ipc.Token{}, err
+		return a.orOlder(s, rec, req, q, err)
 	}
 
-	select {
-	case <-f.done:
-	case <-p.ctx.Done():
-		return ipc.Token{}, errLocked
-	case <-ctx.Done():
-		return ipc.Token{}, errorf(ipc.CodeUnreachable, "try again", "no answer in time for profile %s", acct.name)
+	if q.half || q.maxAge > 0 {
+		// Nobody waits long for a better token while there is a good one.
+		patience := time.NewTimer(betterTime)
+		err = f.arrive(ctx, p, patience.C, acct.name)
+		patience.Stop()
+		if err != nil {
+			if t, err := a.orOlder(s, rec, req, q, err); err == nil {
+				return t, nil
+			}
+		}
+	}
+	if err := f.arrive(ctx, p, nil, acct.name); err != nil {
+		return ipc.Token{}, err
 	}
 	now = a.Clock.Now()
 	switch e := f.entry; {
 	case f.err != nil && req.Interactive && !bool(f.prompted) && wireError(f.err, "").Code == ipc.CodeStoreLocked:
 		return ipc.Token{}, errAgain // this caller can do better: the keychain may ask
 	case f.err != nil:
-		return ipc.Token{}, f.err
+		return a.orOlder(s, rec, req, q, f.err)
 	case e.good(now, q), e.unknown && q.need == 0:
 		return a.answer(e, rec, req, q, now)
 	case e.gave < e.required(q):
 		return ipc.Token{}, e.tooShort(acct.name, q)
 	}
 	return ipc.Token{}, errAgain
+}
+
+// betterTime bounds the wait for a token that is better than the one in the
+// cache, which is good.
+const betterTime = 5 * time.Second
+
+// orOlder returns the token that is in the cache, if it is good and all that the
+// caller wants beyond that is better; else err.
+func (a *Agent) orOlder(s *slot, rec Record, req ipc.TokenRequest, q ask, err error) (ipc.Token, error) {
+	if req.Fresh || !req.Passcode.IsZero() || !q.half && q.maxAge == 0 || errors.Is(err, errAgain) || errors.Is(err, errLocked) {
+		return ipc.Token{}, err
+	}
+	now := a.Clock.Now()
+	rec.account.mu.Lock()
+	e := s.entry
+	rec.account.mu.Unlock()
+	if !e.good(now, q) {
+		return ipc.Token{}, err
+	}
+	return a.answer(e, rec, req, q, now)
+}
+
+// errLate: a flight has not ended within the caller's patience.
+var errLate = errors.New("the exchange takes long")
+
+// arrive waits for the end of a flight; late, if not nil, ends the wait.
+func (f *flight) arrive(ctx context.Context, p *period, late <-chan time.Time, profile string) error {
+	select {
+	case <-f.done:
+		return nil
+	case <-late:
+		return errLate
+	case <-p.ctx.Done():
+		return errLocked
+	case <-ctx.Done():
+		return errorf(ipc.CodeUnreachable, "try again", "no answer in time for profile %s", profile)
+	}
 }
 
 // board finds the flight that a caller may wait for, or starts one, or says
@@ -203,6 +265,7 @@ func (a *Agent) answer(e *entry, rec Record, req ipc.TokenRequest, q ask, now In
 	t, err := e.token(rec, q, now)
 	if err == nil {
 		t.Warning = a.warning(rec, req.Warnings, now.Wall)
+		rec.account.noteCaller(req.Caller, e, now)
 	}
 	return t, err
 }

@@ -90,6 +90,8 @@ func tokenQuery(req TokenRequest) string {
 	add("min_ttl", req.MinTTL)
 	add("kind", req.Kind)
 	add("fresh", truth[req.Fresh])
+	add("max_age", req.MaxAge)
+	add("caller", req.Caller)
 	add("interactive", truth[req.Interactive])
 	add("warnings", req.Warnings)
 	return b.String()

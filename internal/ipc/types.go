@@ -53,6 +53,15 @@ type TokenRequest struct {
 	MinTTL string `json:"min_ttl,omitempty"`
 	Kind   string `json:"kind,omitempty"`  // KindAccess if empty
 	Fresh  bool   `json:"fresh,omitempty"` // a new exchange, whatever is cached
+	// MaxAge is the age, written like MinTTL, from which on a cached token is
+	// replaced first. Where that can't be had, the older one is the answer
+	// while it is good. Less than a minute counts as a minute.
+	MaxAge string `json:"max_age,omitempty"`
+	// Caller names who will use the token, where that one only asks again before
+	// it expires if a server refused it: kubectl does (see KUBERNETES_EXEC_INFO).
+	// A second request of the same caller is one with a MaxAge of a minute. At
+	// most 64 characters; the agent knows callers apart and nothing more.
+	Caller string `json:"caller,omitempty"`
 	// Interactive: a person is waiting, so a keychain may ask for its password.
 	Interactive bool `json:"interactive,omitempty"`
 	// Warnings is WarningsAlways (also if empty), WarningsAuto or WarningsOff.
@@ -68,6 +77,11 @@ type TokenRequest struct {
 	// profile and do not own it. They can't have the server asked as often as
 	// they like, by Fresh or by MinTTL.
 	Spare bool `json:"-"`
+
+	// HalfLife is never sent: the agent sets it for clients that keep a token as
+	// long as they like. The token has half of its life left, where that can be
+	// had.
+	HalfLife bool `json:"-"`
 }
 
 // Token answers a TokenRequest.

@@ -47,7 +47,8 @@ type done struct{}
 
 func getToken(s *Server, c *call) (any, error) {
 	q := c.URL.Query()
-	req := ipc.TokenRequest{Profile: q.Get("profile"), MinTTL: q.Get("min_ttl"), Kind: q.Get("kind"), Warnings: q.Get("warnings")}
+	req := ipc.TokenRequest{Profile: q.Get("profile"), MinTTL: q.Get("min_ttl"), Kind: q.Get("kind"), Warnings: q.Get("warnings"),
+		MaxAge: q.Get("max_age"), Caller: q.Get("caller")}
 	for name, to := range map[string]*bool{"fresh": &req.Fresh, "interactive": &req.Interactive} {
 		v := q.Get(name)
 		if v == "" {
