@@ -1,0 +1,88 @@
+package loopback
+
+import (
+	"errors"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+var getExtendedTCPTable = windows.NewLazySystemDLL("iphlpapi.dll").NewProc("GetExtendedTcpTable")
+
+const (
+	tcpTableOwnerPIDConnections = 4 // of TCP_TABLE_CLASS, iprtrmib.h
+	maxTCPTable                 = 64 << 20
+)
+
+// belongs compares the user of the peer's process with this process's: there
+// are no uids here.
+func belongs(e ends, _ uint32) error {
+	pid, err := ownerPID(e)
+	if err != nil {
+		return err
+	}
+	process, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION, false, pid)
+	if err != nil {
+		return unknown("the peer's process", err)
+	}
+	defer windows.CloseHandle(process) //nolint:errcheck // nothing depends on it
+	var token windows.Token
+	if err := windows.OpenProcessToken(process, windows.TOKEN_QUERY, &token); err != nil {
+		return unknown("the user of the peer's process", err)
+	}
+	defer token.Close() //nolint:errcheck // nothing depends on it
+	theirs, err := token.GetTokenUser()
+	if err != nil {
+		return unknown("the user of the peer's process", err)
+	}
+	ours, err := windows.GetCurrentProcessToken().GetTokenUser()
+	if err != nil {
+		return unknown("the user of this process", err)
+	}
+	// As long as the process is open, its id is no other's. If the connection
+	// still has that id, then the process that was looked at has it.
+	again, err := ownerPID(e)
+	switch {
+	case err != nil:
+		return err
+	case again != pid:
+		return errNotListed
+	case !theirs.User.Sid.Equals(ours.User.Sid):
+		return ErrOther
+	}
+	return nil
+}
+
+func ownerPID(e ends) (uint32, error) {
+	tables := []tcpTable{tcpTable6}
+	if e.local.Addr().Is4() {
+		tables = []tcpTable{tcpTable4, tcpTable6}
+	}
+	for _, t := range tables {
+		b, err := t.read()
+		if err != nil {
+			return 0, unknown("the table of connections", err)
+		}
+		if pid, err := t.find(b, e); !errors.Is(err, errNotListed) {
+			return pid, err
+		}
+	}
+	return 0, errNotListed
+}
+
+// read asks for the table, with more room as long as that was too little.
+func (t tcpTable) read() ([]byte, error) {
+	b := make([]byte, 64<<10)
+	for {
+		size := uint32(len(b))
+		code, _, _ := getExtendedTCPTable.Call(uintptr(unsafe.Pointer(&b[0])), uintptr(unsafe.Pointer(&size)), 0,
+			uintptr(t.family), tcpTableOwnerPIDConnections, 0)
+		switch err := windows.Errno(code); {
+		case err == windows.ERROR_SUCCESS:
+			return b, nil
+		case err != windows.ERROR_INSUFFICIENT_BUFFER || len(b) >= maxTCPTable:
+			return nil, err
+		}
+		b = make([]byte, min(maxTCPTable, max(2*len(b), int(size))))
+	}
+}
