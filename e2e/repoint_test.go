@@ -56,7 +56,11 @@ func TestP1NothingOnTheWireRepointsASecret(t *testing.T) {
 			t.Fatalf("%s %s: %v", method, path, err)
 		}
 		defer resp.Body.Close()
-		answer, _ := io.ReadAll(resp.Body)
+		var from io.Reader = resp.Body
+		if strings.HasPrefix(path, "/v1/runs") { // it has no end of its own
+			from = io.LimitReader(from, 1)
+		}
+		answer, _ := io.ReadAll(from)
 		changed = changed || method != "GET" && path != "/v1/token" && resp.StatusCode == 200
 		return resp.StatusCode, answer
 	}
@@ -129,7 +133,7 @@ func TestP1NothingOnTheWireRepointsASecret(t *testing.T) {
 			login(map[string]any{"server": th.url, "no_verify": true, "replace": true, field(name): v}) // the secret that is there
 		}
 	}
-	for path, b := range map[string]any{"/v1/token": ipc.TokenRequest{}, "/v1/profiles/prod/rename": ipc.RenameRequest{}, "/v1/unlock": ipc.UnlockRequest{}, "/v1/lock": ipc.LockRequest{}} {
+	for path, b := range map[string]any{"/v1/token": ipc.TokenRequest{}, "/v1/profiles/prod/rename": ipc.RenameRequest{}, "/v1/unlock": ipc.UnlockRequest{}, "/v1/lock": ipc.LockRequest{}, "/v1/runs": ipc.RunRequest{}} {
 		for _, name := range jsonFields(b) {
 			for _, v := range values[name] {
 				body := map[string]any{"profile": "prod", "fresh": true, "server": th.url, "origin": th.url, field(name): v}

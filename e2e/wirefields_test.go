@@ -25,7 +25,7 @@ import (
 
 // bodies are the requests of the wire that have a body. Each field of them is
 // listed in fieldValues.
-var bodies = []any{ipc.LoginRequest{}, ipc.TokenRequest{}, ipc.RenameRequest{}, ipc.LockRequest{}, ipc.UnlockRequest{}}
+var bodies = []any{ipc.LoginRequest{}, ipc.TokenRequest{}, ipc.RenameRequest{}, ipc.LockRequest{}, ipc.UnlockRequest{}, ipc.RunRequest{}}
 
 // garbage could be an API token, and is none.
 const garbage = "no-such-token-no-such-token-no-such-token"
@@ -103,6 +103,11 @@ func (th *thief) fieldValues() map[string][]any {
 		"TokenRequest.resource_scope": {`{"server":"` + th.url + `"}`},
 
 		"RenameRequest.to": {"thief", "other", "prod", th.url},
+
+		"RunRequest.profile":  {"prod", th.url, ""},
+		"RunRequest.tls":      {true},
+		"RunRequest.lifetime": {"1h", th.url},
+		"RunRequest.again":    {th.url, garbage},
 
 		"LockRequest.passphrase":   {"x"},
 		"UnlockRequest.passphrase": {"x"},

@@ -21,6 +21,7 @@ import (
 	"github.com/cspctl/cspctl/internal/jwtcheck"
 	"github.com/cspctl/cspctl/internal/keychain"
 	"github.com/cspctl/cspctl/internal/metrics"
+	"github.com/cspctl/cspctl/internal/standin"
 )
 
 // shutdownTime is how long requests under way may go on after SIGTERM.
@@ -92,6 +93,8 @@ func serve(find func(func(string) string) (files, error), log *slog.Logger, leve
 	stores, closeStores := openStores(f, os.Getenv)
 	defer closeStores()
 	tell := newTellers(counted, settings, log)
+	runs := &standin.Runs{Log: log}
+	defer runs.Close()
 	a, err := agent.New(agent.Options{
 		Providers:    settings.providers(),
 		Stores:       stores,
@@ -101,7 +104,7 @@ func serve(find func(func(string) string) (files, error), log *slog.Logger, leve
 		Verify:       jwtcheck.Verify,
 		Passphrase:   keychain.NewVerifier,
 		DefaultStore: settings.store,
-		Publish:      tell.publish,
+		Publish:      func(e ipc.Event) { runs.Publish(e); tell.publish(e) },
 		Stages:       settings.stages,
 		Log:          log,
 	})
@@ -114,7 +117,7 @@ func serve(find func(func(string) string) (files, error), log *slog.Logger, leve
 
 	handler := func(role api.Role, path string) http.Handler {
 		return api.New(api.Options{
-			Agent: a, Role: role, Socket: path, Audit: audit, Events: tell.events, Log: log,
+			Agent: a, Role: role, Socket: path, Audit: audit, Events: tell.events, Runs: runs, Log: log,
 			Config: settings.status, Unusable: settings.unusable, Grants: settings.grants,
 			Metrics: counted.Page, Refused: func(p listen.Peer, reason string) { counted.Refused(p.UID, reason) },
 		})
@@ -152,6 +155,7 @@ func serve(find func(func(string) string) (files, error), log *slog.Logger, leve
 	manager.stopping()
 	stop()
 	tell.close()
+	runs.Close()
 	end, cancel := context.WithTimeout(context.Background(), shutdownTime)
 	defer cancel()
 	further.close(end)

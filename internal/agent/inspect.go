@@ -65,14 +65,13 @@ func (a *Agent) signature(ctx context.Context, rec Record, token string) ipc.Sig
 	unchecked := func(why string) ipc.Signature {
 		return ipc.Signature{Status: ipc.SignatureUnchecked, Reason: why}
 	}
-	p, ok := a.Providers[rec.Provider].(KeyPublisher)
-	if !ok || a.Verify == nil {
+	if a.Verify == nil {
+		return unchecked("signatures are not checked here")
+	}
+	keys, err := a.publicKeys(ctx, rec)
+	if errors.Is(err, errNoKeys) {
 		return unchecked("no public key is known for servers of provider " + rec.Provider)
 	}
-	ctx, cancel := context.WithTimeout(ctx, keyTime)
-	defer cancel()
-	a.awake(a.Clock.Now())
-	keys, err := p.PublicKeys(ctx, provider.Credential{Binding: provider.Binding(rec.binding()), CA: []byte(rec.CA)})
 	if err != nil {
 		return unchecked("the server's public key can't be had: " + wireError(err, rec.account.name).Message)
 	}
@@ -84,6 +83,37 @@ func (a *Agent) signature(ctx context.Context, rec Record, token string) ipc.Sig
 	default:
 		return unchecked(clean(err.Error()))
 	}
+}
+
+// errNoKeys: servers of the provider publish none.
+var errNoKeys = errors.New("no public key is known for servers of this provider")
+
+// PublicKeys returns the keys that the access tokens of a profile are signed
+// with, as the profile's server serves them. Its errors are of type *ipc.Error.
+func (a *Agent) PublicKeys(ctx context.Context, name string) ([]byte, error) {
+	rec, bad := a.find(name)
+	if bad != nil {
+		return nil, bad
+	}
+	keys, err := a.publicKeys(ctx, rec)
+	if errors.Is(err, errNoKeys) {
+		return nil, errorf(ipc.CodeNotFound, "", "no public key is known for servers of provider %s", rec.Provider)
+	}
+	if err != nil {
+		return nil, wireError(err, rec.account.name)
+	}
+	return keys, nil
+}
+
+func (a *Agent) publicKeys(ctx context.Context, rec Record) ([]byte, error) {
+	p, ok := a.Providers[rec.Provider].(KeyPublisher)
+	if !ok {
+		return nil, errNoKeys
+	}
+	ctx, cancel := context.WithTimeout(ctx, keyTime)
+	defer cancel()
+	a.awake(a.Clock.Now())
+	return p.PublicKeys(ctx, provider.Credential{Binding: provider.Binding(rec.binding()), CA: []byte(rec.CA)})
 }
 
 // aheadOf is how far the server's clock is ahead of this machine's, by the

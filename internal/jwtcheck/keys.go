@@ -72,3 +72,31 @@ func fromPEM(block *pem.Block) crypto.PublicKey {
 	}
 	return public
 }
+
+// PEMDocument returns the first of the keys that a server publishes as it serves
+// one key: PEM in the member value of a JSON object. The keys are in any of the
+// forms that Verify takes.
+func PEMDocument(keys []byte) ([]byte, error) {
+	found, err := readKeys(keys)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKIXPublicKey(found[0].public)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(map[string]string{"value": string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))})
+}
+
+// KeySet returns the keys that a server publishes as a JWK set (RFC 7517).
+func KeySet(keys []byte) ([]byte, error) {
+	found, err := readKeys(keys)
+	if err != nil {
+		return nil, err
+	}
+	var set jose.JSONWebKeySet
+	for _, k := range found {
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: k.public, KeyID: k.id, Algorithm: k.algorithm, Use: "sig"})
+	}
+	return json.Marshal(set)
+}

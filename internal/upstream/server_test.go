@@ -106,6 +106,7 @@ func TestCheckSecret(t *testing.T) {
 		{name: "access token", in: upstreamtest.JWT() + "\n", fails: "access token"},
 		{name: "access token with its scheme", in: "Bearer " + upstreamtest.JWT(), fails: "My Account > API Tokens"},
 		{name: "access token of 9000 characters", in: "eyJ" + strings.Repeat("a", 3000) + ".b.c", fails: "access token"},
+		{name: "a stand-in", in: "csp_standin_" + strings.Repeat("a", 52), fails: "stand-in of cspctl exec"},
 		{name: "too long", in: strings.Repeat("a", 4097), fails: "too long"},
 		{name: "far too long", in: strings.Repeat("a", 1<<20), fails: "too long"},
 	} {

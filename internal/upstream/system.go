@@ -49,6 +49,8 @@ func (s *System) CheckSecret(pasted string) (secret.Text, error) {
 		return secret.Text{}, errors.New("the " + s.Secret + " is empty")
 	case len(pasted) > MaxSecretSize:
 		return secret.Text{}, tooLong
+	case strings.HasPrefix(pasted, provider.StandInPrefix):
+		return secret.Text{}, errors.New("this is a stand-in of cspctl exec, which is worth nothing elsewhere: " + s.Wanted)
 	case jwtLike.MatchString(words[len(words)-1]):
 		return secret.Text{}, errors.New("this is an access token, which lives for minutes: " + s.Wanted)
 	case !utf8.ValidString(pasted) || strings.ContainsFunc(pasted, unicode.IsControl):

@@ -18,15 +18,17 @@ import (
 	"github.com/cspctl/cspctl/internal/agent"
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/ipc/listen"
+	"github.com/cspctl/cspctl/internal/standin"
 )
 
 // Options are what a Server is made of. Agent is needed.
 type Options struct {
 	Agent  *agent.Agent
-	Role   Role    // of the socket; Owner if zero
-	Socket string  // its path, for the status
-	Audit  *Audit  // nil: answers are not put on record
-	Events *Events // nil: there are none to read
+	Role   Role          // of the socket; Owner if zero
+	Socket string        // its path, for the status
+	Audit  *Audit        // nil: answers are not put on record
+	Events *Events       // nil: there are none to read
+	Runs   *standin.Runs // nil: no stand-ins are made
 	Log    *slog.Logger
 
 	// Grants returns for whom the settings list a profile; the role Token alone

@@ -145,18 +145,9 @@ func events(s *Server, c *call) (any, error) {
 	}
 	return stream(func(w http.ResponseWriter) {
 		defer s.Events.leave(r)
-		h := w.Header()
-		h.Set("Content-Type", "application/x-ndjson")
-		h.Set("Cache-Control", "no-store")
-		w.WriteHeader(http.StatusOK)
+		write := lineWriter(w)
 		beat := time.NewTicker(heartbeat)
 		defer beat.Stop()
-		write := func(line []byte) bool {
-			rc := http.NewResponseController(w)
-			_ = rc.SetWriteDeadline(time.Now().Add(eventTime)) // where there is none, the server's holds
-			_, err := w.Write(append(line, '\n'))
-			return err == nil && rc.Flush() == nil
-		}
 		if !write(nil) { // so that the reader knows that it listens
 			return
 		}
@@ -182,4 +173,20 @@ func events(s *Server, c *call) (any, error) {
 			}
 		}
 	}), nil
+}
+
+// lineWriter begins an answer of one JSON object a line that has no end of its
+// own, and returns what writes a line of it. That reports false once the reader
+// is gone.
+func lineWriter(w http.ResponseWriter) func(line []byte) bool {
+	h := w.Header()
+	h.Set("Content-Type", "application/x-ndjson")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	return func(line []byte) bool {
+		rc := http.NewResponseController(w)
+		_ = rc.SetWriteDeadline(time.Now().Add(eventTime)) // where there is none, the server's holds
+		_, err := w.Write(append(line, '\n'))
+		return err == nil && rc.Flush() == nil
+	}
 }

@@ -29,6 +29,7 @@ type auditLine struct {
 	Socket   string    `json:"socket,omitempty"`
 	Profile  string    `json:"profile,omitempty"`
 	Kind     string    `json:"kind,omitempty"`
+	Run      string    `json:"run,omitempty"`      // the id of a run: it was its stand-in that was exchanged
 	To       string    `json:"to,omitempty"`       // the new name, of a rename
 	Replaced bool      `json:"replaced,omitempty"` // by a login: there was a secret before
 	Expires  time.Time `json:"token_expires_at,omitzero"`
@@ -57,7 +58,7 @@ func (l auditLine) text() string {
 func (l auditLine) attrs() []slog.Attr {
 	list := []slog.Attr{slog.Any("uid", l.UID), slog.Int("pid", l.PID), slog.String("program", l.Program), slog.Bool("program_verified", l.Verified)}
 	for _, f := range []struct{ name, value string }{
-		{"role", l.Role}, {"socket", l.Socket}, {"profile", l.Profile}, {"kind", l.Kind}, {"to", l.To},
+		{"role", l.Role}, {"socket", l.Socket}, {"profile", l.Profile}, {"kind", l.Kind}, {"run", l.Run}, {"to", l.To},
 		{"code", string(l.Code)}, {"reason", l.Reason}, {"fix", l.Fix},
 	} {
 		if f.value != "" {
@@ -75,7 +76,7 @@ func (l auditLine) attrs() []slog.Attr {
 
 // about is what a handler tells the record of its request.
 type about struct {
-	profile, kind, to, reason, fix string
+	profile, kind, run, to, reason, fix string
 
 	code     ipc.Code // of the error, where the answer has a vaguer one
 	replaced bool
@@ -90,7 +91,7 @@ func (s *Server) record(c *call, r route, v any, err error) {
 	line := auditLine{
 		Time: now(), Action: r.action, Role: s.Role.String(), Socket: s.Socket,
 		UID: c.peer.UID, GID: c.peer.GID, PID: c.peer.PID,
-		Profile: c.about.profile, Kind: c.about.kind, To: c.about.to, Reason: c.about.reason, Fix: c.about.fix, Replaced: c.about.replaced,
+		Profile: c.about.profile, Kind: c.about.kind, Run: c.about.run, To: c.about.to, Reason: c.about.reason, Fix: c.about.fix, Replaced: c.about.replaced,
 	}
 	if line.Profile == "" {
 		line.Profile = c.PathValue("name")

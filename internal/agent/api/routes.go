@@ -24,6 +24,7 @@ const actionToken = "token"
 var routes = []route{
 	{pattern: "GET /v1/token", roles: Token | Owner, handle: getToken, action: actionToken},
 	{pattern: "POST /v1/token", roles: Token | Owner, handle: postToken, action: actionToken},
+	{pattern: "POST /v1/runs", roles: Token | Owner, handle: run, action: actionRun},
 	{pattern: "GET /v1/status", roles: Observe | Owner, handle: status, action: "status", reads: true, always: true},
 	{pattern: "GET /v1/profiles", roles: Token | Owner, handle: profiles, action: "profiles", reads: true, always: true},
 	{pattern: "GET /v1/profiles/{name}", roles: Owner, handle: profile, action: "profile", reads: true, always: true},
@@ -65,7 +66,7 @@ func getToken(s *Server, c *call) (any, error) {
 			return nil, &ipc.Error{Code: ipc.CodeBadRequest, Message: name + " does not go into a query", Hint: "send it in the JSON body of POST /v1/token"}
 		}
 	}
-	return token(s, c, req)
+	return s.token(c, req)
 }
 
 func postToken(s *Server, c *call) (any, error) {
@@ -73,27 +74,28 @@ func postToken(s *Server, c *call) (any, error) {
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
-	return token(s, c, req)
+	return s.token(c, req)
 }
 
-func token(s *Server, c *call, req ipc.TokenRequest) (any, error) {
+// token is the one way to a token, whoever asks.
+func (s *Server) token(c *call, req ipc.TokenRequest) (ipc.Token, error) {
 	c.about.profile, c.about.kind = req.Profile, req.Kind
 	if s.Role == Owner {
 		return s.Agent.Token(c.Context(), req)
 	}
 	req, err := s.grant(c, req)
 	if err != nil {
-		return nil, err
+		return ipc.Token{}, err
 	}
 	t, err := s.Agent.Token(c.Context(), req)
 	switch {
 	case err == nil:
 		return grantedToken(t), nil
 	case codeOf(err) == ipc.CodeNoSuchProfile:
-		return nil, s.noGrant(c, req.Profile)
+		return ipc.Token{}, s.noGrant(c, req.Profile)
 	}
 	c.about.code = codeOf(err)
-	return nil, grantedError(err, req.Profile)
+	return ipc.Token{}, grantedError(err, req.Profile)
 }
 
 func status(s *Server, c *call) (any, error) {

@@ -1,0 +1,104 @@
+package standin
+
+import (
+	"errors"
+	"net"
+	"sync"
+
+	"github.com/cspctl/cspctl/internal/loopback"
+)
+
+const (
+	maxLooks = 16 // peers that are looked up at once
+	maxConns = 64 // of a run
+)
+
+// door is a listener that lets in the processes of one user alone. Others are
+// turned away before a byte is read, and take nobody's place.
+type door struct {
+	net.Listener
+	admit   func(net.Conn) error
+	refused func()
+
+	looks, conns chan struct{}
+	in           chan net.Conn
+	closed       chan struct{}
+	once         sync.Once
+	err          error // of Accept, once in is closed
+}
+
+func newDoor(l net.Listener, admit func(net.Conn) error, refused func()) *door {
+	d := &door{Listener: l, admit: admit, refused: refused, in: make(chan net.Conn), closed: make(chan struct{}),
+		looks: make(chan struct{}, maxLooks), conns: make(chan struct{}, maxConns)}
+	go d.watch()
+	return d
+}
+
+// watch looks at everybody who knocks.
+func (d *door) watch() {
+	var work sync.WaitGroup
+	defer func() { work.Wait(); close(d.in) }()
+	for {
+		d.looks <- struct{}{}
+		c, err := d.Listener.Accept()
+		if err != nil {
+			d.err = err
+			return
+		}
+		work.Go(func() {
+			err := d.admit(c)
+			<-d.looks
+			if errors.Is(err, loopback.ErrOther) {
+				d.refused()
+			}
+			if err != nil || !d.enter(c) {
+				_ = c.Close()
+			}
+		})
+	}
+}
+
+// enter hands a connection on, when there is room.
+func (d *door) enter(c net.Conn) bool {
+	select {
+	case d.conns <- struct{}{}:
+	case <-d.closed:
+		return false
+	}
+	select {
+	case d.in <- &guest{Conn: c, leave: sync.OnceFunc(func() { <-d.conns })}:
+		return true
+	case <-d.closed:
+		return false
+	}
+}
+
+// Accept implements net.Listener.
+func (d *door) Accept() (net.Conn, error) {
+	select {
+	case c, ok := <-d.in:
+		if ok {
+			return c, nil
+		}
+		return nil, d.err
+	case <-d.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (d *door) Close() error {
+	d.once.Do(func() { close(d.closed) })
+	return d.Listener.Close()
+}
+
+// guest is a connection that leaves its place when it is closed.
+type guest struct {
+	net.Conn
+	leave func()
+}
+
+func (g *guest) Close() error {
+	g.leave()
+	return g.Conn.Close()
+}

@@ -1,0 +1,258 @@
+package standin
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/loopback"
+)
+
+// The bounds of runs: each has a port of its own.
+const (
+	maxRuns       = 256
+	maxRunsPerUID = 32
+)
+
+// Runs are the runs of an agent. The zero value has none.
+type Runs struct {
+	Log *slog.Logger // nil: slog.Default
+
+	mu     sync.Mutex
+	runs   map[*Run]struct{}
+	closed bool
+}
+
+// Run is one run. It is over when its holder closes it, or when Done is closed.
+type Run struct {
+	ipc.Run
+	holder Holder
+	runs   *Runs
+	log    *slog.Logger
+
+	server   *http.Server
+	listener net.Listener
+	door     *door
+	timer    *time.Timer
+	cancel   context.CancelFunc // of the requests under way
+
+	mu   sync.Mutex
+	said map[string]int // what was turned away, by its reason
+	end  *ipc.RunEnd    // why the agent ended it; nil if it did not
+	over bool
+	done chan struct{}
+}
+
+// Start makes a run. Its errors are of type *ipc.Error.
+func (r *Runs) Start(req ipc.RunRequest, h Holder) (*Run, error) {
+	now := time.Now()
+	t, bad := r.ticket(req, h.Profile, now)
+	if bad != nil {
+		return nil, bad
+	}
+	run := &Run{holder: h, runs: r, log: r.log(), done: make(chan struct{})}
+	if bad := r.admit(run, t); bad != nil {
+		return nil, bad
+	}
+	if err := run.serve(&t); err != nil {
+		run.Close()
+		if req.Again.IsZero() {
+			return nil, &ipc.Error{Code: ipc.CodeInternal, Message: "no port on loopback can be served: " + err.Error()}
+		}
+		return nil, &ipc.Error{Code: ipc.CodeBusy, Message: "the port of the run, " + strconv.Itoa(t.Port) + ", can't be had again: " + err.Error(), Hint: "start the program again with cspctl exec"}
+	}
+	run.mu.Lock()
+	if !run.over {
+		run.timer = time.AfterFunc(t.EndsAt.Sub(now), func() { run.stop(ipc.RunEndedTime, "its time is over") })
+	}
+	run.mu.Unlock()
+	return run, nil
+}
+
+// ticket is what a run is made from: a new one, or the one that the holder brings.
+func (r *Runs) ticket(req ipc.RunRequest, profile string, now time.Time) (ticket, *ipc.Error) {
+	if !req.Again.IsZero() {
+		return readTicket(req.Again.Reveal(), profile, now)
+	}
+	life, bad := lifetime(req.Lifetime)
+	if bad != nil {
+		return ticket{}, bad
+	}
+	t := ticket{Profile: profile, EndsAt: now.Add(life).UTC().Truncate(time.Second)}
+	t.StandIn.Text = newStandIn()
+	if req.TLS {
+		c, err := loopback.NewCertificates(now, life)
+		if err != nil {
+			return ticket{}, &ipc.Error{Code: ipc.CodeInternal, Message: "no certificate can be made: " + err.Error()}
+		}
+		t.CA, t.Cert = c.CA, c.Cert
+		t.Key.Text = secretOf(c.Key)
+	}
+	return t, nil
+}
+
+// admit makes room for a run.
+func (r *Runs) admit(run *Run, t ticket) *ipc.Error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	own := 0
+	for other := range r.runs {
+		if other.StandIn.Text.Equal(t.StandIn.Text) {
+			return &ipc.Error{Code: ipc.CodeBusy, Message: "that run goes on already", Hint: "start the program again with cspctl exec"}
+		}
+		if other.holder.UID == run.holder.UID {
+			own++
+		}
+	}
+	switch {
+	case r.closed:
+		return &ipc.Error{Code: ipc.CodeBusy, Message: "the agent is about to end", Hint: "try again", Retry: 1}
+	case own >= maxRunsPerUID || len(r.runs) >= maxRuns:
+		return &ipc.Error{Code: ipc.CodeBusy, Message: "too many programs run with a stand-in at once", Hint: "wait for one of them to end"}
+	}
+	run.ID, run.Profile, run.StandIn, run.EndsAt = newID(), t.Profile, t.StandIn, t.EndsAt
+	if r.runs == nil {
+		r.runs = map[*Run]struct{}{}
+	}
+	r.runs[run] = struct{}{}
+	return nil
+}
+
+// serve opens the port.
+func (run *Run) serve(t *ticket) error {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(t.Port)))
+	if err != nil {
+		return err
+	}
+	t.Port = l.Addr().(*net.TCPAddr).Port
+	run.HostPort = l.Addr().String()
+	run.URL = "http://" + run.HostPort
+	run.door = newDoor(l, func(c net.Conn) error { return loopback.BelongsTo(c, run.holder.UID) }, func() { run.refused(ReasonOtherUser) })
+	run.listener = run.door
+	if t.tls() {
+		c, err := t.certificates().ServerConfig()
+		if err != nil {
+			_ = l.Close()
+			return err
+		}
+		run.URL, run.CA = "https://"+run.HostPort, string(t.CA)
+		run.listener = tls.NewListener(run.door, c)
+	}
+	run.Again = t.text()
+	ctx, cancel := context.WithCancel(context.Background())
+	run.cancel = cancel
+	run.server = &http.Server{
+		Handler:           newEndpoint(run),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: ipc.MaxHeader,
+		ErrorLog:       slog.NewLogLogger(run.log.Handler(), slog.LevelDebug),
+	}
+	go func() {
+		if err := run.server.Serve(run.listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			run.log.Error("a local endpoint is not served any more", "run", run.ID, "err", err)
+		}
+	}()
+	return nil
+}
+
+// Done is closed when the run is over.
+func (run *Run) Done() <-chan struct{} { return run.done }
+
+// End tells why the agent ended the run; nil if it did not.
+func (run *Run) End() *ipc.RunEnd {
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	return run.end
+}
+
+// Close ends the run: the holder is gone.
+func (run *Run) Close() { run.finish(nil) }
+
+// stop ends the run for a reason of the agent's.
+func (run *Run) stop(why, message string) {
+	run.finish(&ipc.RunEnd{Ended: why, Message: "the stand-in for profile " + run.Profile + " is worth nothing any more: " + message})
+}
+
+// Withdraw ends a run whose holder may not have tokens of the profile any more.
+func (run *Run) Withdraw() { run.stop(ipc.RunEndedGrant, "the profile is not for this user any more") }
+
+func (run *Run) finish(end *ipc.RunEnd) {
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	if run.over {
+		return
+	}
+	run.over, run.end = true, end
+	if run.timer != nil {
+		run.timer.Stop()
+	}
+	run.runs.mu.Lock()
+	delete(run.runs.runs, run)
+	run.runs.mu.Unlock()
+	for reason, n := range run.said {
+		if n > 1 {
+			run.log.Warn("a local endpoint turned requests away", "run", run.ID, "profile", run.Profile, "reason", reason, "times", n)
+		}
+	}
+	if run.server != nil {
+		run.cancel()
+		_ = run.server.Close()
+		_ = run.listener.Close()
+	}
+	close(run.done)
+}
+
+// isOver reports whether the stand-in is worth nothing any more.
+func (run *Run) isOver() bool {
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	return run.over
+}
+
+// Publish ends the runs that an event concerns.
+func (r *Runs) Publish(e ipc.Event) {
+	for _, run := range r.list() {
+		switch {
+		case e.Type == ipc.EventLocked:
+			run.stop(ipc.RunEndedLock, "the agent is locked")
+		case e.Type == ipc.EventLogout && e.Profile == run.Profile:
+			run.stop(ipc.RunEndedLogout, "the profile was logged out")
+		}
+	}
+}
+
+func (r *Runs) list() []*Run {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := make([]*Run, 0, len(r.runs))
+	for run := range r.runs {
+		list = append(list, run)
+	}
+	return list
+}
+
+// Close ends all runs as the end of the agent does: their holders can have them
+// made again by the next one.
+func (r *Runs) Close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	for _, run := range r.list() {
+		run.Close()
+	}
+}
+
+func (r *Runs) log() *slog.Logger {
+	if r.Log == nil {
+		return slog.Default()
+	}
+	return r.Log
+}
