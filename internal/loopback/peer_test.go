@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/cspctl/cspctl/internal/loopback"
@@ -31,6 +32,16 @@ func connect(t testing.TB, listen, dial string) (client *net.TCPConn, accepted n
 	return c.(*net.TCPConn), accepted
 }
 
+// needIPv6 skips a test where loopback has no IPv6.
+func needIPv6(t *testing.T) {
+	t.Helper()
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skipf("needs IPv6 on loopback: %v", err)
+	}
+	_ = l.Close()
+}
+
 func mustBe(t *testing.T, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {
@@ -49,6 +60,9 @@ func TestOwnProcessPasses(t *testing.T) {
 		{"IPv4, a listener for both", "", "127.0.0.1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			if strings.Contains(test.dial, "::1") {
+				needIPv6(t)
+			}
 			client, accepted := connect(t, test.listen, test.dial)
 			uid := uint32(os.Getuid())
 			mustBe(t, loopback.BelongsTo(accepted, uid), nil)

@@ -10,8 +10,11 @@ import (
 var getExtendedTCPTable = windows.NewLazySystemDLL("iphlpapi.dll").NewProc("GetExtendedTcpTable")
 
 const (
-	tcpTableOwnerPIDConnections = 4 // of TCP_TABLE_CLASS, iprtrmib.h
-	maxTCPTable                 = 64 << 20
+	// Of TCP_TABLE_CLASS, iprtrmib.h. That of connections (4) has only those in
+	// both directions in wine, and Windows doesn't say which it has.
+	tcpTableOwnerPIDAll = 5
+
+	maxTCPTable = 64 << 20 // bytes
 )
 
 // belongs compares the user of the peer's process with this process's: there
@@ -76,7 +79,7 @@ func (t tcpTable) read() ([]byte, error) {
 	for {
 		size := uint32(len(b))
 		code, _, _ := getExtendedTCPTable.Call(uintptr(unsafe.Pointer(&b[0])), uintptr(unsafe.Pointer(&size)), 0,
-			uintptr(t.family), tcpTableOwnerPIDConnections, 0)
+			uintptr(t.family), tcpTableOwnerPIDAll, 0)
 		switch err := windows.Errno(code); {
 		case err == windows.ERROR_SUCCESS:
 			return b, nil

@@ -7,8 +7,8 @@ import (
 )
 
 // tcpTable says where the columns are of a table that Windows'
-// GetExtendedTcpTable fills for TCP_TABLE_OWNER_PID_CONNECTIONS: a count of 32
-// bits, then rows (MIB_TCPROW_OWNER_PID, MIB_TCP6ROW_OWNER_PID, tcpmib.h).
+// GetExtendedTcpTable fills for TCP_TABLE_OWNER_PID_ALL: a count of 32 bits, then
+// rows (MIB_TCPROW_OWNER_PID, MIB_TCP6ROW_OWNER_PID, tcpmib.h).
 // Addresses and ports are in network byte order, ports in the first two bytes
 // of four.
 type tcpTable struct {
