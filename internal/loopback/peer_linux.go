@@ -7,36 +7,36 @@ import (
 	"os"
 )
 
-// tables are the connections of this process's network namespace, see
-// proc_net(5). /proc/net is not there in a service with ProcSubset=pid. A
-// client may reach 127.0.0.1 by an IPv6 socket too, and is in the second then.
-var tables = []procTable{{path: "/proc/self/net/tcp", bytes: 4}, {path: "/proc/self/net/tcp6", bytes: 16}}
+// The connections of this process's network namespace, see proc_net(5).
+// /proc/net is not there in a service with ProcSubset=pid.
+const (
+	connections4 = "/proc/self/net/tcp"
+	connections6 = "/proc/self/net/tcp6"
+)
 
 func belongs(e ends, uid uint32) error {
-	for _, t := range tables {
-		if t.bytes == 4 && !e.local.Addr().Is4() {
-			continue
-		}
-		owner, err := t.owner(e)
-		if errors.Is(err, errNotListed) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		return judge(owner, uid)
+	owner, err := uint32(0), errNotListed
+	if e.local.Addr().Is4() {
+		owner, err = procTable{bytes: 4}.read(connections4, e)
 	}
-	return errNotListed
+	// A client may have connected to 127.0.0.1 by an IPv6 socket.
+	if errors.Is(err, errNotListed) {
+		owner, err = procTable{bytes: 16}.read(connections6, e)
+	}
+	if err != nil {
+		return err
+	}
+	return judge(owner, uid)
 }
 
-func (t procTable) owner(e ends) (uint32, error) {
-	f, err := os.Open(t.path)
-	if errors.Is(err, fs.ErrNotExist) && t.bytes == 16 { // a system without IPv6
+func (t procTable) read(path string, e ends) (uint32, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) && path == connections6 { // a system without IPv6
 		return 0, errNotListed
 	}
 	if err != nil {
 		return 0, unknown("the table of connections", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	return t.find(f, e, binary.NativeEndian)
 }

@@ -13,7 +13,6 @@ import (
 // procTable is a table of TCP connections as Linux writes it: proc_net(5), and
 // Documentation/networking/proc_net_tcp.rst of the kernel.
 type procTable struct {
-	path  string
 	bytes int // of an address: 4 or 16
 }
 
