@@ -147,7 +147,7 @@ func TestP1ClientsExchangeAStandIn(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), "invalid_grant") {
 		t.Errorf("the server: %s %v", out, err)
 	}
-	if out, err := w.login("thief", writeFile(t, w.dir, "stand-in", token)); err == nil || !strings.Contains(out, "stand-in") {
+	if out, err := w.login("thief", filepath.Base(writeFile(t, w.dir, "stand-in", token)), "--store", "memory"); err == nil || !strings.Contains(out, "stand-in") {
 		t.Errorf("a login with it: %s", out)
 	}
 	d, all := h.curl(h.URL+"/csp/gateway/am/api/auth/api-tokens/details", "-d", `{"tokenValue":"`+token+`"}`)
@@ -198,7 +198,7 @@ func TestP1StandInEndsWithItsRun(t *testing.T) {
 	t.Parallel()
 	w := served(t, []string{"prod", "lab"}, nil)
 	w.mustLogin(t)
-	if out, err := w.login("lab", filepath.Join(w.dir, "lab.token")); err != nil {
+	if out, err := w.login("lab", "lab.token", "--store", "memory"); err != nil {
 		t.Fatal(out)
 	}
 	lab := w.mustHold(t, ipc.RunRequest{Profile: "lab"})
@@ -238,7 +238,7 @@ func TestP1StandInEndsWithItsRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.mustLogin(t) // its store is its memory
-	if out, err := w.login("lab", filepath.Join(w.dir, "lab.token")); err != nil {
+	if out, err := w.login("lab", "lab.token", "--store", "memory"); err != nil {
 		t.Fatal(out)
 	}
 	lab = w.mustHold(t, ipc.RunRequest{Profile: "lab"})
