@@ -9,13 +9,14 @@ import (
 	"github.com/cspctl/cspctl/internal/agent"
 	"github.com/cspctl/cspctl/internal/autolock"
 	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/sink"
 )
 
 // autoLockTime bounds a lock that nobody asked for; a suspend may wait for it.
 const autoLockTime = 3 * time.Second
 
 // newAutoLock watches for moments at which the settings want the agent locked.
-func newAutoLock(a *agent.Agent, s *settings, log *slog.Logger) *autolock.Watcher {
+func newAutoLock(a *agent.Agent, sinks *sink.Sinks, s *settings, log *slog.Logger) *autolock.Watcher {
 	return autolock.New(autolock.Options{
 		Wanted: func() autolock.Wanted {
 			l := s.now().Lock
@@ -29,6 +30,8 @@ func newAutoLock(a *agent.Agent, s *settings, log *slog.Logger) *autolock.Watche
 				why = ipc.LockSleep
 			}
 			a.AutoLock(ctx, why)
+			sinks.Drop("") // even where no passphrase locks the agent
+			sinks.Settle(ctx)
 		},
 		System: autolock.SystemAddresses(os.Getenv), Session: autolock.SessionAddresses(os.Getenv),
 		Log: log,

@@ -95,6 +95,7 @@ func serve(find func(func(string) string) (files, error), log *slog.Logger, leve
 	tell := newTellers(counted, settings, log)
 	runs := &standin.Runs{Log: log}
 	defer runs.Close()
+	sinks := newSinks(f, sockets.all[0].Path(), settings, log)
 	a, err := agent.New(agent.Options{
 		Providers:    settings.providers(),
 		Stores:       stores,
@@ -104,7 +105,7 @@ func serve(find func(func(string) string) (files, error), log *slog.Logger, leve
 		Verify:       jwtcheck.Verify,
 		Passphrase:   keychain.NewVerifier,
 		DefaultStore: settings.store,
-		Publish:      func(e ipc.Event) { runs.Publish(e); tell.publish(e) },
+		Publish:      func(e ipc.Event) { runs.Publish(e); tell.publish(e); sinks.Observe(e) },
 		Stages:       settings.stages,
 		Log:          log,
 	})
@@ -114,10 +115,11 @@ func serve(find func(func(string) string) (files, error), log *slog.Logger, leve
 	defer a.Close()
 	tell.watchOver(a, settings, log)
 	counted.Attach(a, settings.status)
+	sinks.Start(a)
 
 	handler := func(role api.Role, path string) http.Handler {
 		return api.New(api.Options{
-			Agent: a, Role: role, Socket: path, Audit: audit, Events: tell.events, Runs: runs, Log: log,
+			Agent: a, Role: role, Socket: path, Audit: audit, Events: tell.events, Runs: runs, Sinks: sinks, Log: log,
 			Config: settings.status, Unusable: settings.unusable, Grants: settings.grants,
 			Metrics: counted.Page, Refused: func(p listen.Peer, reason string) { counted.Refused(p.UID, reason) },
 		})
@@ -139,7 +141,7 @@ func serve(find func(func(string) string) (files, error), log *slog.Logger, leve
 	further.set(sockets.follow(settings.sockets()))
 	wg.Go(func() { a.Run(ctx) })
 	wg.Go(func() { tell.run(ctx) })
-	autoLock := newAutoLock(a, settings, log)
+	autoLock := newAutoLock(a, sinks, settings, log)
 	wg.Go(func() { autoLock.Run(ctx) })
 	log.Info("serving", "version", ipc.Version, "socket", sockets.all[0].Path(), "pid", os.Getpid())
 	manager := newSupervisor(log)
@@ -150,7 +152,7 @@ func serve(find func(func(string) string) (files, error), log *slog.Logger, leve
 	follow := func() { further.set(sockets.follow(settings.sockets())) }
 	err = wait(ctx, hangup, failed,
 		func() { manager.reloading(func() { settings.reload(); follow() }); tell.rouse(); autoLock.Rouse() },
-		func() error { follow(); return keeper.look() })
+		func() error { follow(); sinks.Tick(); return keeper.look() })
 	log.Info("stopping")
 	manager.stopping()
 	stop()
@@ -158,6 +160,9 @@ func serve(find func(func(string) string) (files, error), log *slog.Logger, leve
 	runs.Close()
 	end, cancel := context.WithTimeout(context.Background(), shutdownTime)
 	defer cancel()
+	gone, cancelGone := context.WithTimeout(end, sinkTime)
+	defer cancelGone()
+	sinks.Close(gone)
 	further.close(end)
 	for _, s := range servers {
 		if s.Shutdown(end) != nil {

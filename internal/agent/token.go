@@ -292,6 +292,7 @@ func (e *entry) token(rec Record, q ask, now Instant) (ipc.Token, error) {
 	if !e.unknown {
 		t.ExpiresAt = now.Wall.Add(left).UTC().Truncate(time.Second)
 		t.ExpiresIn = int64(left / time.Second)
+		t.GoodFor = e.left(now) - e.required(ask{id: q.id})
 	}
 	return t, nil
 }

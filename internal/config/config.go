@@ -49,6 +49,7 @@ type Settings struct {
 	Lock     Lock               `toml:"lock"`
 	Profiles map[string]Profile `toml:"profiles"`
 	Sockets  []Socket           `toml:"sockets"`
+	Sinks    Sinks              `toml:"sinks"`
 
 	ca []byte
 }
@@ -127,6 +128,9 @@ func parse(path string, b []byte) (Settings, error) {
 	}
 	if key, text := s.Lock.check(runtime.GOOS); text != "" {
 		return Settings{}, &Error{path, lineOf(b, key), text}
+	}
+	if text := s.Sinks.check(); text != "" {
+		return Settings{}, &Error{path, lineOf(b, "sinks.dirs"), text}
 	}
 	if key, text := s.checkWarnings(); text != "" {
 		return Settings{}, &Error{path, lineOf(b, key), text}

@@ -96,6 +96,10 @@ type Token struct {
 	ExpiresIn   int64       `json:"expires_in,omitempty"` // seconds left, rounded down
 	Warning     *Warning    `json:"warning,omitempty"`
 
+	// GoodFor is never sent: for how long the token is given to those who ask for
+	// no life in particular.
+	GoodFor time.Duration `json:"-"`
+
 	Proxy *ProxyToken `json:"proxy,omitempty"` // of KindProxy alone
 }
 
@@ -220,6 +224,7 @@ type Status struct {
 	Config      ConfigStatus    `json:"config"`
 	Stores      []StoreStatus   `json:"stores"`
 	Profiles    []ProfileStatus `json:"profiles"` // sorted by name
+	Sinks       []Sink          `json:"sinks,omitempty"`
 }
 
 // ConfigStatus is the condition of the settings file.

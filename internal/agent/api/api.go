@@ -29,6 +29,7 @@ type Options struct {
 	Audit  *Audit        // nil: answers are not put on record
 	Events *Events       // nil: there are none to read
 	Runs   *standin.Runs // nil: no stand-ins are made
+	Sinks  Sinks         // nil: there are none
 	Log    *slog.Logger
 
 	// Grants returns for whom the settings list a profile; the role Token alone

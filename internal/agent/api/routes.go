@@ -36,6 +36,9 @@ var routes = []route{
 	{pattern: "POST /v1/profiles/{name}/use", roles: Owner, handle: use, action: "use"},
 	{pattern: "GET /v1/profiles/{name}/details", roles: Owner, handle: details, action: "details"},
 	{pattern: "GET /v1/profiles/{name}/inspect", roles: Owner, handle: inspect, action: "inspect"},
+	{pattern: "GET /v1/sinks", roles: Owner, handle: sinks, action: "sinks", reads: true, always: true},
+	{pattern: "PUT /v1/sinks", roles: Owner, handle: addSink, action: "sink add"},
+	{pattern: "DELETE /v1/sinks", roles: Owner, handle: removeSink, action: "sink remove"},
 	{pattern: "GET /v1/expiry", roles: Observe | Owner, handle: expiry, action: "expiry", reads: true},
 	{pattern: "GET /v1/events", roles: Observe | Owner, handle: events, action: "events", reads: true},
 	{pattern: "GET /metrics", roles: Observe | Owner, handle: metrics, action: "metrics", reads: true, always: true},
@@ -107,6 +110,9 @@ func status(s *Server, c *call) (any, error) {
 	if s.Role == Observe {
 		return observed(st), nil
 	}
+	if s.Sinks != nil {
+		st.Sinks = s.Sinks.List()
+	}
 	return st, nil
 }
 
@@ -150,11 +156,18 @@ func (c *call) interactive() bool {
 }
 
 func remove(s *Server, c *call) (any, error) {
-	return done{}, s.Agent.Remove(c.Context(), c.PathValue("name"), c.interactive())
+	name := c.PathValue("name")
+	err := s.Agent.Remove(c.Context(), name, c.interactive())
+	if err == nil && s.Sinks != nil {
+		s.Sinks.Removed(c.Context(), name)
+	}
+	return done{}, err
 }
 
 func logout(s *Server, c *call) (any, error) {
-	return done{}, s.Agent.Logout(c.Context(), c.PathValue("name"), c.interactive())
+	err := s.Agent.Logout(c.Context(), c.PathValue("name"), c.interactive())
+	s.settle(c)
+	return done{}, err
 }
 
 func rename(s *Server, c *call) (any, error) {
@@ -163,7 +176,11 @@ func rename(s *Server, c *call) (any, error) {
 		return nil, err
 	}
 	c.about.to = req.To
-	return done{}, s.Agent.Rename(c.Context(), c.PathValue("name"), req.To, c.interactive())
+	err := s.Agent.Rename(c.Context(), c.PathValue("name"), req.To, c.interactive())
+	if err == nil && s.Sinks != nil {
+		s.Sinks.Renamed(c.PathValue("name"), req.To)
+	}
+	return done{}, err
 }
 
 func use(s *Server, c *call) (any, error) {
@@ -187,7 +204,9 @@ func lock(s *Server, c *call) (any, error) {
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
-	return s.Agent.Lock(c.Context(), req.Passphrase.Text, ipc.LockAsked)
+	r, err := s.Agent.Lock(c.Context(), req.Passphrase.Text, ipc.LockAsked)
+	s.settle(c)
+	return r, err
 }
 
 func unlock(s *Server, c *call) (any, error) {

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/adrg/xdg"
+
+	"github.com/cspctl/cspctl/internal/atomicfile"
+	"github.com/cspctl/cspctl/internal/bootclock"
+	"github.com/cspctl/cspctl/internal/sink"
+)
+
+// sinkTime bounds the wait for the files with tokens to be removed at the end.
+const sinkTime = 2 * time.Second
+
+// sinkList is the path of the list of sinks.
+type sinkList string
+
+// maxSinkList bounds the list, in bytes.
+const maxSinkList = 1 << 20
+
+func (f sinkList) Path() string         { return string(f) }
+func (f sinkList) Write(b []byte) error { return atomicfile.Write(string(f), b) }
+
+func (f sinkList) Read() ([]byte, error) {
+	atomicfile.Sweep(string(f))
+	b, err := atomicfile.Read(string(f), maxSinkList)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return b, err
+}
+
+// newSinks makes the sinks of the agent that listens at socket.
+func newSinks(f files, socket string, s *settings, log *slog.Logger) *sink.Sinks {
+	dir := filepath.Dir(socket)
+	if !filepath.IsAbs(dir) || !isFolder(dir) { // a pipe of Windows is in none
+		dir = filepath.Join(xdg.RuntimeDir, "csp-agent")
+	}
+	return sink.New(sink.Options{
+		File:   sinkList(filepath.Join(filepath.Dir(f.state), "sinks.json")),
+		Folder: filepath.Join(dir, "tokens"),
+		Dirs:   func() []string { return s.now().Sinks.Dirs },
+		Now:    func() (time.Time, time.Duration) { i := bootclock.Clock{}.Now(); return i.Wall, i.Boot },
+		Log:    log,
+	})
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}

@@ -1,0 +1,376 @@
+// Package sink keeps files filled with access tokens that are good, for readers
+// that start no process: a shell's read, curl -H @FILE.
+//
+// Each sink has a goroutine. It writes the file when the agent has a new token,
+// looks after it in between, and removes it before the token in it has less life
+// left than the default floor, and when the agent is locked or ends. Nothing
+// waits for a sink: a disk that hangs holds up that one goroutine.
+package sink
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cspctl/cspctl/internal/ipc"
+)
+
+// Agent is what a Sinks needs of the agent. Errors are of type *ipc.Error.
+type Agent interface {
+	Token(ctx context.Context, req ipc.TokenRequest) (ipc.Token, error)
+	Profile(name string) (ipc.Profile, error)
+}
+
+// File keeps the list of sinks across restarts; it holds no secret.
+type File interface {
+	Path() string
+	Read() ([]byte, error) // nil if there is none yet
+	Write([]byte) error    // atomic and durable
+}
+
+// Options are the parts of a Sinks. All are needed, but for Log.
+type Options struct {
+	File   File
+	Folder string          // the agent's own for tokens, absolute; it is made with mode 0700
+	Dirs   func() []string // further ones, by the settings
+	// Now tells the wall clock, and the time since boot with suspends.
+	Now func() (time.Time, time.Duration)
+	Log *slog.Logger
+}
+
+// maxSinks bounds what one user can have the agent do.
+const maxSinks = 100
+
+// Sinks are all sinks of an agent. Its methods may be called at the same time.
+type Sinks struct {
+	Options
+
+	changing sync.Mutex // one change of the list at a time, held across the disk
+
+	mu      sync.Mutex // held for moments
+	agent   Agent      // nil before Start
+	closed  bool
+	bad     *ipc.Error // the list can't be read
+	writers []*writer
+	ctx     context.Context
+	cancel  context.CancelFunc
+}
+
+// New reads the list. One that can't be read is an error of whoever wants to
+// change it, and keeps no agent from running.
+func New(o Options) *Sinks {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Sinks{Options: o}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	var list []entry
+	if list, s.bad = s.read(); s.bad != nil {
+		s.Log.Error("the list of sinks can't be used", "path", o.File.Path(), "err", s.bad)
+	}
+	for _, e := range list {
+		s.writers = append(s.writers, newWriter(e))
+	}
+	return s
+}
+
+// Start begins to write. What an earlier agent left behind is removed first.
+func (s *Sinks) Start(a Agent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.agent = a
+	for _, w := range s.writers {
+		s.launch(w)
+	}
+}
+
+func (s *Sinks) launch(w *writer) {
+	w.ctx, w.stop = context.WithCancel(s.ctx)
+	go s.run(w)
+}
+
+// Close removes every file and waits for that until ctx ends.
+func (s *Sinks) Close(ctx context.Context) {
+	s.mu.Lock()
+	s.closed = true
+	s.cancel()
+	writers := s.writers
+	if s.agent == nil {
+		writers = nil
+	}
+	s.mu.Unlock()
+	for _, w := range writers {
+		select {
+		case <-w.ended:
+		case <-ctx.Done():
+			s.Log.Error("a file with a token may be left", "file", w.File)
+		}
+	}
+}
+
+// Observe hears of what happens to profiles. It does not wait.
+func (s *Sinks) Observe(e ipc.Event) {
+	switch e.Type {
+	case ipc.EventExchange:
+		if e.Outcome == ipc.OutcomeGranted {
+			s.each(e.Profile, func(w *writer) { w.rouse(false) })
+		}
+	case ipc.EventLogin, ipc.EventUnlocked:
+		s.each(e.Profile, func(w *writer) { w.rouse(false) })
+	case ipc.EventLogout, ipc.EventLocked:
+		s.Drop(e.Profile)
+	}
+}
+
+// Drop has the files of a profile removed, of all if it is empty. They come back
+// if the agent gives tokens for them. It does not wait; see Settle.
+func (s *Sinks) Drop(profile string) { s.each(profile, func(w *writer) { w.rouse(true) }) }
+
+// Tick rouses what is due by a clock that no timer follows, as after a suspend.
+// It is to be called each second.
+func (s *Sinks) Tick() {
+	wall, boot := s.Now()
+	s.each("", func(w *writer) {
+		if w.overdue(wall, boot) {
+			w.rouse(true)
+		}
+	})
+}
+
+func (s *Sinks) each(profile string, f func(*writer)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.writers {
+		if profile == "" || w.Profile == profile {
+			f(w)
+		}
+	}
+}
+
+// settleTime bounds the wait for files to be removed.
+const settleTime = 2 * time.Second
+
+// Settle waits until the files that are to be removed are, for settleTime at
+// most.
+func (s *Sinks) Settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	var all []*writer
+	s.each("", func(w *writer) { all = append(all, w) })
+	for _, w := range all {
+		w.await(ctx, func() bool { return !w.drop })
+	}
+}
+
+// List returns all sinks, sorted by file.
+func (s *Sinks) List() []ipc.Sink {
+	list := []ipc.Sink{}
+	s.each("", func(w *writer) { list = append(list, w.shown()) })
+	slices.SortFunc(list, func(a, b ipc.Sink) int { return strings.Compare(a.File, b.File) })
+	return list
+}
+
+// addTime is how long Add waits for the file to be there.
+const addTime = 5 * time.Second
+
+// Add makes a sink, or changes the format and mode of the one that has the file,
+// and waits a while for the file to be there.
+func (s *Sinks) Add(ctx context.Context, req ipc.SinkRequest) (ipc.Sink, error) {
+	w, bad := s.add(req)
+	if bad != nil {
+		return ipc.Sink{}, bad
+	}
+	ctx, cancel := context.WithTimeout(ctx, addTime)
+	defer cancel()
+	w.await(ctx, func() bool { return w.looks > 0 })
+	return w.shown(), nil
+}
+
+func (s *Sinks) add(req ipc.SinkRequest) (*writer, *ipc.Error) {
+	mode, bad := parseMode(req.Mode)
+	if bad != nil {
+		return nil, bad
+	}
+	e := entry{Profile: req.Profile, Format: req.Format, File: req.File, Mode: mode}
+	switch e.Format {
+	case "":
+		e.Format = ipc.SinkRaw
+	case ipc.SinkRaw, ipc.SinkJSON, ipc.SinkHeader, ipc.SinkBearer:
+	default:
+		return nil, refuse("formats are raw, json, header and bearer", "there is no such format")
+	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	writers, bad := s.present()
+	if bad != nil {
+		return nil, bad
+	}
+	p, err := s.agent.Profile(e.Profile)
+	if err != nil {
+		return nil, wire(err)
+	}
+	e.Profile = p.Name // an empty one is the default
+	if e.Format == ipc.SinkHeader {
+		if bad := headerFor(p.Provider, p.Name); bad != nil {
+			return nil, bad
+		}
+	}
+	if e.File == "" {
+		e.File = filepath.Join(s.Folder, e.Profile)
+		if e.Format != ipc.SinkRaw {
+			e.File += "." + e.Format
+		}
+	}
+	at, bad := s.place(e.File)
+	if bad != nil {
+		return nil, bad
+	}
+	var old *writer
+	for _, w := range writers {
+		if w.File == e.File || w.is(at) {
+			old = w
+		}
+	}
+	switch {
+	case old != nil && old.entry == e:
+		return old, nil
+	case old != nil && old.Profile != e.Profile:
+		return nil, refuse("choose another --file, or: cspctl sink remove "+old.File, "the file is a sink of profile %s", old.Profile)
+	case old == nil && exists(at):
+		return nil, refuse("remove it, or choose another --file", "there is a file %s already", e.File)
+	case old == nil && len(writers) >= maxSinks:
+		return nil, refuse("remove some: cspctl sink list", "there are %d sinks, and no more can be", maxSinks)
+	}
+	next := slices.DeleteFunc(writers, func(w *writer) bool { return w == old })
+	w := newWriter(e)
+	w.at = at
+	next = append(next, w)
+	if bad := s.write(next); bad != nil {
+		return nil, bad
+	}
+	if old != nil {
+		old.stop()
+		w.after = old.ended
+	}
+	s.replace(next)
+	return w, nil
+}
+
+// present returns a copy of the list, for who holds changing.
+func (s *Sinks) present() ([]*writer, *ipc.Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed || s.agent == nil:
+		return nil, &ipc.Error{Code: ipc.CodeBusy, Message: "the agent is ending", Hint: "try again"}
+	case s.bad != nil:
+		return nil, s.bad
+	}
+	return slices.Clone(s.writers), nil
+}
+
+// replace puts a list in force, and starts the writers that are new in it.
+func (s *Sinks) replace(list []*writer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writers = list
+	for _, w := range list {
+		if w.stop == nil {
+			s.launch(w)
+		}
+	}
+}
+
+// Remove ends the sink of a file, or, where that is empty, all of a profile. It
+// waits until the files are gone, for settleTime at most.
+func (s *Sinks) Remove(ctx context.Context, profile, file string) ([]ipc.Sink, error) {
+	gone, bad := s.remove(func(w *writer) bool {
+		return file != "" && w.File == file || file == "" && profile != "" && w.Profile == profile
+	})
+	if bad != nil {
+		return nil, bad
+	}
+	if len(gone) == 0 {
+		return nil, &ipc.Error{Code: ipc.CodeNotFound, Message: "there is no such sink", Hint: "cspctl sink list"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	var list []ipc.Sink
+	for _, w := range gone {
+		select {
+		case <-w.ended:
+		case <-ctx.Done():
+		}
+		list = append(list, w.shown())
+	}
+	return list, nil
+}
+
+func (s *Sinks) remove(which func(*writer) bool) (gone []*writer, _ *ipc.Error) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	writers, bad := s.present()
+	if bad != nil {
+		return nil, bad
+	}
+	var stay []*writer
+	for _, w := range writers {
+		if which(w) {
+			gone = append(gone, w)
+		} else {
+			stay = append(stay, w)
+		}
+	}
+	if len(gone) == 0 {
+		return nil, nil
+	}
+	if bad := s.write(stay); bad != nil {
+		return nil, bad
+	}
+	s.replace(stay)
+	for _, w := range gone {
+		w.stop()
+	}
+	return gone, nil
+}
+
+// Renamed has the sinks of a profile follow it. Their files stay where readers
+// look for them.
+func (s *Sinks) Renamed(from, to string) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	writers, bad := s.present()
+	var next, old []*writer
+	for _, w := range writers {
+		if w.Profile == from {
+			old = append(old, w)
+			e := w.entry
+			e.Profile = to
+			w = newWriter(e)
+			w.after = old[len(old)-1].ended
+		}
+		next = append(next, w)
+	}
+	if bad == nil && len(old) > 0 {
+		bad = s.write(next)
+	}
+	if bad != nil {
+		s.Log.Error("the sinks of a renamed profile could not follow it", "profile", from, "err", bad)
+		return
+	}
+	for _, w := range old {
+		w.stop()
+	}
+	s.replace(next)
+}
+
+// Removed ends the sinks of a profile that is no more.
+func (s *Sinks) Removed(ctx context.Context, profile string) {
+	if _, err := s.Remove(ctx, profile, ""); err != nil && wire(err).Code != ipc.CodeNotFound {
+		s.Log.Error("the sinks of a removed profile could not be removed", "profile", profile, "err", err)
+	}
+}
