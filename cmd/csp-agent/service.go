@@ -66,7 +66,7 @@ func withService(ctx context.Context, scope service.Scope, do func(*serviceCall)
 		return 1, err
 	}
 	m, err := service.New(service.Options{
-		Scope: scope, Exe: exe, NewKey: keychain.NewKeyFile, Strangers: strangers(),
+		Scope: scope, Exe: exe, NewKey: keychain.NewKeyFile, Strangers: strangers(), Writable: sinkDirs(scope),
 		Tell: func(line string) { fmt.Println(line) },
 	})
 	if err != nil {
@@ -95,6 +95,23 @@ func strangers() bool {
 	}
 	s, err := config.Load(f.config)
 	return err != nil || len(s.Sockets) > 0 || s.AllowRoot != nil && *s.AllowRoot
+}
+
+// sinkDirs are the folders of the settings in which files with tokens may be.
+func sinkDirs(scope service.Scope) []string {
+	find := findFiles
+	if scope == service.System {
+		find = findSystemFiles
+	}
+	f, err := find(os.Getenv)
+	if err != nil {
+		return nil
+	}
+	s, err := config.Load(f.config)
+	if err != nil {
+		return nil // strangers and the agent itself say more
+	}
+	return s.Sinks.Dirs
 }
 
 func install(c *serviceCall) (int, error) {

@@ -41,9 +41,13 @@ func newSinks(f files, socket string, s *settings, log *slog.Logger) *sink.Sinks
 	if !filepath.IsAbs(dir) || !isFolder(dir) { // a pipe of Windows is in none
 		dir = filepath.Join(xdg.RuntimeDir, "csp-agent")
 	}
+	folder := filepath.Join(dir, "tokens")
+	if f.system {
+		folder = "" // the folder of its sockets is not its own to write to
+	}
 	return sink.New(sink.Options{
 		File:   sinkList(filepath.Join(filepath.Dir(f.state), "sinks.json")),
-		Folder: filepath.Join(dir, "tokens"),
+		Folder: folder,
 		Dirs:   func() []string { return s.now().Sinks.Dirs },
 		Now:    func() (time.Time, time.Duration) { i := bootclock.Clock{}.Now(); return i.Wall, i.Boot },
 		Log:    log,

@@ -45,6 +45,8 @@ type Options struct {
 	// Strangers: the settings let others than the owner use the agent, so that
 	// its sandbox must be able to tell uids apart.
 	Strangers bool
+	// Writable are the folders of the settings in which files with tokens may be.
+	Writable []string
 	// Tell hears what was done and what is to be known, a line each.
 	Tell func(line string)
 	// NewKey makes the key of the system service's store, as an age identity

@@ -103,7 +103,7 @@ func (m *Manager) own() []string {
 	for _, unit := range append(m.others(), serviceUnit) {
 		all = append(all, filepath.Join(m.dir, unit))
 	}
-	return append(all, m.sandbox())
+	return append(all, m.sandbox(), m.sinks())
 }
 
 func (m *Manager) sandbox() string { return filepath.Join(m.dir, serviceUnit+".d", sandboxFile) }
@@ -143,10 +143,7 @@ func (m *Manager) clear() error {
 			return err
 		}
 	}
-	if err := os.Remove(filepath.Dir(m.sandbox())); err != nil && !errors.Is(err, fs.ErrNotExist) && !isNotEmpty(err) {
-		return err
-	}
-	return nil
+	return m.dropOwnFolder()
 }
 
 // write writes the units.
@@ -179,6 +176,9 @@ func (m *Manager) write() (err error) {
 		if err := atomicfile.WriteMode(m.sandbox(), []byte(text), 0o644); err != nil {
 			return err
 		}
+	}
+	if err := m.writeSinks(); err != nil {
+		return err
 	}
 	text, err := m.unit(serviceUnit)
 	if err != nil {
@@ -227,6 +227,9 @@ func (m *Manager) install(ctx context.Context) error {
 		}
 	}
 	if dir := m.ofPackage(); dir != "" {
+		if err := m.writeSinks(); err != nil {
+			return fmt.Errorf("the folders of the sinks can't be opened to the service: %w", err)
+		}
 		m.say("using the units in %s, which belong to a package", dir)
 		if err := m.enable(ctx); err != nil {
 			return err

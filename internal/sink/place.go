@@ -36,7 +36,9 @@ func parseMode(s string) (fs.FileMode, *ipc.Error) {
 }
 
 // inOwn reports whether a file is in the agent's own folder for tokens.
-func (s *Sinks) inOwn(file string) bool { return filepath.Dir(file) == filepath.Clean(s.Folder) }
+func (s *Sinks) inOwn(file string) bool {
+	return s.Folder != "" && filepath.Dir(file) == filepath.Clean(s.Folder)
+}
 
 // place returns the path of a sink's file without symbolic links in its folder.
 // It is looked up each time: settings change, and so do folders. The file itself

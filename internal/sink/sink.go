@@ -35,7 +35,7 @@ type File interface {
 // Options are the parts of a Sinks. All are needed, but for Log.
 type Options struct {
 	File   File
-	Folder string          // the agent's own for tokens, absolute; it is made with mode 0700
+	Folder string          // the agent's own for tokens, absolute; it is made with mode 0700. Empty: there is none
 	Dirs   func() []string // further ones, by the settings
 	// Now tells the wall clock, and the time since boot with suspends.
 	Now func() (time.Time, time.Duration)
@@ -219,7 +219,10 @@ func (s *Sinks) add(req ipc.SinkRequest) (*writer, *ipc.Error) {
 			return nil, bad
 		}
 	}
-	if e.File == "" {
+	switch {
+	case e.File == "" && s.Folder == "":
+		return nil, refuse("give --file, below one of dirs of [sinks] in the settings", "the system service has no folder of its own for files with tokens")
+	case e.File == "":
 		e.File = filepath.Join(s.Folder, e.Profile)
 		if e.Format != ipc.SinkRaw {
 			e.File += "." + e.Format
