@@ -170,7 +170,8 @@ func (s *Sinks) look(w *writer) time.Duration {
 	case t.ExpiresAt.IsZero():
 		bad = &ipc.Error{Code: ipc.CodeMinTTL, Message: "the server does not say how long its tokens live, so no file can be kept fresh"}
 	case t.GoodFor <= slack:
-		bad = &ipc.Error{Code: ipc.CodeUnreachable, Message: "the token ends before there is another one"}
+		s.clear(w)
+		return slack // by then the agent has another one, or says why not
 	}
 	if bad != nil {
 		s.clear(w)
