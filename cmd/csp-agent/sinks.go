@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/adrg/xdg"
@@ -38,7 +39,7 @@ func (f sinkList) Read() ([]byte, error) {
 // newSinks makes the sinks of the agent that listens at socket.
 func newSinks(f files, socket string, s *settings, log *slog.Logger) *sink.Sinks {
 	dir := filepath.Dir(socket)
-	if !filepath.IsAbs(dir) || !isFolder(dir) { // a pipe of Windows is in none
+	if runtime.GOOS == "windows" { // a pipe is in no folder
 		dir = filepath.Join(xdg.RuntimeDir, "csp-agent")
 	}
 	folder := filepath.Join(dir, "tokens")
@@ -52,9 +53,4 @@ func newSinks(f files, socket string, s *settings, log *slog.Logger) *sink.Sinks
 		Now:    func() (time.Time, time.Duration) { i := bootclock.Clock{}.Now(); return i.Wall, i.Boot },
 		Log:    log,
 	})
-}
-
-func isFolder(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
 }

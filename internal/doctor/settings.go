@@ -52,6 +52,7 @@ func settings(_ context.Context, e *exam) []Finding {
 			found = append(found, warn("the hook "+c[0]+" is no program", "chmod +x "+quote(c[0])))
 		}
 	}
+	found = append(found, e.sinks(s.Sinks.Dirs)...)
 	for _, k := range s.Sockets {
 		if st, err := os.Stat(filepath.Dir(k.Path)); err != nil || !st.IsDir() {
 			found = append(found, warn("the folder of the further socket "+k.Path+" is not there",

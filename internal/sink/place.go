@@ -55,16 +55,16 @@ func (s *Sinks) place(file string) (string, *ipc.Error) {
 	}
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		if !own && !s.mayBe(dir) {
-			return "", s.outside(file)
+		if bad := s.mayBe(dir, file); !own && bad != nil {
+			return "", bad
 		}
 		return "", trouble("the folder of %s can't be used: %v", file, err)
 	}
-	if !own && !s.mayBe(real) {
-		return "", s.outside(file)
+	if bad := s.mayBe(real, file); !own && bad != nil {
+		return "", bad
 	}
 	if err := checkFolder(real); err != nil {
-		return "", refuse("chmod go-w the folder, or choose another one", "%v", err)
+		return "", refuse(closeIt, "%v", err)
 	}
 	file = filepath.Join(real, filepath.Base(file))
 	if info, err := os.Lstat(file); err == nil && !info.Mode().IsRegular() {
@@ -73,39 +73,31 @@ func (s *Sinks) place(file string) (string, *ipc.Error) {
 	return file, nil
 }
 
-// mayBe reports whether a folder is one of those in the settings, or below one.
-func (s *Sinks) mayBe(dir string) bool {
+// mayBe returns an error unless a folder is one of those in the settings, or below
+// one, and nobody but the user and root can replace a folder on the way down.
+func (s *Sinks) mayBe(dir, file string) *ipc.Error {
 	for _, root := range s.Dirs() {
 		root, err := filepath.EvalSymlinks(root)
 		if err != nil {
 			continue
 		}
 		rel, err := filepath.Rel(root, dir)
-		if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) || !wayDown(root, rel) {
+		if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
 			continue
 		}
-		return true
-	}
-	return false
-}
-
-// wayDown reports whether nobody but the user and root can replace a folder
-// between root and root/rel.
-func wayDown(root, rel string) bool {
-	dir := root
-	for _, part := range strings.Split(rel, string(filepath.Separator)) {
-		if safeParent(dir) != nil {
-			return false
+		for _, part := range strings.Split(rel, string(filepath.Separator)) {
+			if err := safeParent(root); err != nil {
+				return refuse(closeIt, "%v", err)
+			}
+			root = filepath.Join(root, part)
 		}
-		dir = filepath.Join(dir, part)
+		return nil
 	}
-	return true
-}
-
-func (s *Sinks) outside(file string) *ipc.Error {
 	return refuse("leave --file out, or add the folder to dirs of [sinks] in the settings, then: csp-agent install, csp-agent restart",
 		"%s is not below a folder that the settings allow for files with tokens", file)
 }
+
+const closeIt = "make it your own and close it to others (chmod go-w), or choose another folder"
 
 func trouble(format string, args ...any) *ipc.Error {
 	return &ipc.Error{Code: ipc.CodeState, Message: fmt.Sprintf(format, args...), Hint: "make room, or make the folder writable; it is tried again"}

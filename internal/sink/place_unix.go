@@ -48,8 +48,11 @@ func safeParent(dir string) error {
 		return err
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || !info.IsDir() || st.Uid != 0 && int(st.Uid) != os.Geteuid() || info.Mode().Perm()&0o022 != 0 && info.Mode()&os.ModeSticky == 0 {
-		return fmt.Errorf("others can change what is in %s", dir)
+	if !ok || !info.IsDir() || st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("the folder %s is another user's", dir)
+	}
+	if info.Mode().Perm()&0o022 != 0 && info.Mode()&os.ModeSticky == 0 {
+		return fmt.Errorf("others can write to the folder %s (mode %04o)", dir, info.Mode().Perm())
 	}
 	return nil
 }

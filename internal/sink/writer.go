@@ -3,10 +3,12 @@ package sink
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/cspctl/cspctl/internal/atomicfile"
@@ -179,7 +181,11 @@ func (s *Sinks) look(w *writer) time.Duration {
 	}
 	if !w.holds(content) {
 		if err := atomicfile.WriteMode(at, content, w.Mode); err != nil {
-			return s.failed(w, trouble("the file %s can't be written: %v", w.File, reason(err)))
+			bad := trouble("the file %s can't be written: %v", w.File, reason(err))
+			if errors.Is(err, syscall.EROFS) { // so does the sandbox of a service
+				bad.Hint = "csp-agent install opens the service's sandbox to the folders of the settings; then: csp-agent restart"
+			}
+			return s.failed(w, bad)
 		}
 	}
 	left := t.GoodFor - slack
