@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	life  = 30 * time.Minute
+	life  = 30*time.Minute + 17*time.Second // no multiple of the time between two looks
 	floor = 5 * time.Minute
 )
 

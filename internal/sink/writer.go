@@ -294,19 +294,11 @@ func (s *Sinks) clear(w *writer) {
 
 // reason is an error without the names of temporary files.
 func reason(err error) error {
-	for {
-		switch e := err.(type) {
-		case *os.PathError:
-			return e.Err
-		case *os.LinkError:
-			return e.Err
-		case interface{ Unwrap() error }:
-			if err = e.Unwrap(); err != nil {
-				continue
-			}
-			return e.(error)
-		default:
-			return err
-		}
+	if e, ok := errors.AsType[*os.PathError](err); ok {
+		return e.Err
 	}
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
+		return e.Err
+	}
+	return err
 }
