@@ -119,7 +119,14 @@ func (s *Sinks) Observe(e ipc.Event) {
 		if e.Outcome == ipc.OutcomeGranted {
 			s.each(e.Profile, func(w *writer) { w.rouse(false) })
 		}
-	case ipc.EventLogin, ipc.EventUnlocked:
+	case ipc.EventLogin:
+		s.each(e.Profile, func(w *writer) {
+			w.mu.Lock()
+			w.another = w.there
+			w.mu.Unlock()
+			w.rouse(false)
+		})
+	case ipc.EventUnlocked:
 		s.each(e.Profile, func(w *writer) { w.rouse(false) })
 	case ipc.EventLogout, ipc.EventLocked:
 		s.Drop(e.Profile)

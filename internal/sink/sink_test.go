@@ -227,6 +227,23 @@ func TestLockWhileTheServerHangs(t *testing.T) {
 	})
 }
 
+// A token of the secret before a login goes, where the server gives none for the
+// new one.
+func TestTokenOfAnotherSecretGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, &list{})
+		defer w.Close(context.Background())
+		w.add(t, ipc.SinkRequest{Profile: "prod"})
+		w.agent.set(func() { w.agent.end, w.agent.down, w.agent.hang = time.Time{}, true, true })
+		w.Observe(ipc.Event{Type: ipc.EventLogin, Profile: "prod"})
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if left(t, w.file()) != 0 {
+			t.Error("the old token is there")
+		}
+	})
+}
+
 // What somebody changed, deleted or laid open is put back at the next look.
 func TestFileIsPutBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

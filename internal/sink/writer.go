@@ -18,6 +18,7 @@ import (
 const (
 	lookTime = 30 * time.Second // between two looks at a file that is as it should be
 	waitTime = time.Minute      // for an exchange
+	longTime = 2 * time.Second  // for one, with a token of another secret in the file
 	maxPause = time.Minute      // between two tries
 	// slack is how much before its end a file is removed: timers are late, and
 	// readers need a moment.
@@ -40,6 +41,7 @@ type writer struct {
 	mu      sync.Mutex // for what follows
 	drop    bool       // the file is to be removed at once
 	asking  context.CancelFunc
+	another bool // the token in the file is of the secret before a login
 	looks   int
 	changed chan struct{} // closed at the next change of drop and looks
 	there   bool          // the file has a token
@@ -190,7 +192,7 @@ func (s *Sinks) look(w *writer) time.Duration {
 	}
 	left := t.GoodFor - slack
 	w.update(func() {
-		w.there, w.expires = true, t.ExpiresAt
+		w.there, w.another, w.expires = true, false, t.ExpiresAt
 		w.wall, w.boot = wall.Add(left), boot+left
 		if w.bad != nil {
 			s.Log.Info("a sink is fresh again", "profile", w.Profile, "file", w.File)
@@ -212,6 +214,9 @@ func (s *Sinks) ask(w *writer, boot time.Duration) (ipc.Token, *ipc.Error) {
 	w.mu.Lock()
 	if w.there {
 		limit = min(limit, w.boot-boot)
+	}
+	if w.another {
+		limit = min(limit, longTime)
 	}
 	ctx, cancel := context.WithTimeout(w.ctx, limit)
 	w.asking = cancel
@@ -289,7 +294,7 @@ func (s *Sinks) clear(w *writer) {
 	if err != nil && !os.IsNotExist(err) {
 		s.Log.Error("a file with a token could not be removed", "file", w.File, "err", err)
 	}
-	w.update(func() { w.there = false })
+	w.update(func() { w.there, w.another = false, false })
 }
 
 // reason is an error without the names of temporary files.
