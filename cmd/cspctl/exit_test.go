@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cspctl/cspctl/client"
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/secret"
 )
@@ -75,6 +76,15 @@ func TestExitCodeOfOtherErrors(t *testing.T) {
 	}{{nil, 0}, {errors.New("x"), 1}, {&ipc.Error{Code: "made_up"}, 1}, {wrapped, 7}} {
 		if got := exitCode(c.err); got != c.want {
 			t.Errorf("%v: %d, want %d", c.err, got, c.want)
+		}
+	}
+}
+
+// Programs that link the client package judge errors as scripts do.
+func TestExitCodesOfTheClientPackage(t *testing.T) {
+	for code, want := range exitCodes {
+		if got := (&client.Error{Code: string(code)}).ExitCode(); got != want {
+			t.Errorf("%s: %d, want %d", code, got, want)
 		}
 	}
 }
