@@ -108,6 +108,13 @@ func newAgent(t *testing.T, o client.Options) (*agent, *client.Client) {
 	return a, client.New(o)
 }
 
+// set changes what it answers.
+func (a *agent) set(change func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	change()
+}
+
 func (a *agent) requests() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()

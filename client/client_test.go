@@ -57,7 +57,9 @@ func TestTokenOfUnknownLifeIsNotKept(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	a, c := newAgent(t, client.Options{Profile: "dead"})
-	a.refuse["dead"] = `{"code":"credential_refused","message":"the API token expired","hint":"make a new one","retry_in":60}`
+	a.set(func() {
+		a.refuse["dead"] = `{"code":"credential_refused","message":"the API token expired","hint":"make a new one","retry_in":60}`
+	})
 	_, err := c.Token(t.Context())
 	e, ok := errors.AsType[*client.Error](err)
 	if !ok || e.Code != "credential_refused" || e.Message != "the API token expired" || e.Hint != "make a new one" || e.Retry != time.Minute || e.ExitCode() != 4 {
@@ -77,7 +79,7 @@ func TestErrors(t *testing.T) {
 // A context ends the wait, and not the agent's patience.
 func TestContext(t *testing.T) {
 	a, c := newAgent(t, client.Options{})
-	a.hang = make(chan struct{})
+	a.set(func() { a.hang = make(chan struct{}) })
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		for len(a.requests()) == 0 {

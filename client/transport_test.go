@@ -79,7 +79,7 @@ func TestTransport(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a, cl := newAgent(t, client.Options{})
-			a.younger = c.younger
+			a.set(func() { a.younger = c.younger })
 			s, n := api(t, c.wire, c.value)
 			rt := transport(cl, s)
 			rt.Header = c.header
@@ -189,7 +189,7 @@ func TestTransportRedirects(t *testing.T) {
 
 func TestTransportWithoutAToken(t *testing.T) {
 	a, c := newAgent(t, client.Options{Profile: "dead"})
-	a.refuse["dead"] = `{"code":"locked","message":"the agent is locked","hint":"cspctl unlock"}`
+	a.set(func() { a.refuse["dead"] = `{"code":"locked","message":"the agent is locked","hint":"cspctl unlock"}` })
 	s, n := api(t, "Authorization", "")
 	req, err := http.NewRequestWithContext(t.Context(), "GET", s.URL, nil)
 	if err != nil {
