@@ -99,7 +99,7 @@ func newOffice(t *testing.T) (*world, map[string]string) {
 	console := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.Host != "vmc.vmware.com" {
 			s.ServeHTTP(rw, r)
-		} else if jwt := r.Header.Get("csp-auth-token"); strings.Count(jwt, ".") == 2 && r.URL.Path == "/vmc/api/orgs" {
+		} else if jwt := r.Header.Get("csp-auth-token") + strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "); strings.Count(jwt, ".") == 2 && r.URL.Path == "/vmc/api/orgs" {
 			fmt.Fprintln(rw, "[]")
 		} else {
 			http.Error(rw, "no access token", http.StatusUnauthorized)

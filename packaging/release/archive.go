@@ -48,6 +48,9 @@ func (r *release) archive(p platform, bin string) error {
 	return r.write(top, b.Bytes())
 }
 
+// powerShell is the module for PowerShell, which runs on all systems.
+const powerShell = "packaging/powershell/CspCtl/"
+
 // entries are the contents of the archive for a platform.
 func (r *release) entries(p platform, bin string) ([]entry, error) {
 	entries := []entry{{"THIRD-PARTY-NOTICES", 0o644, r.notices}}
@@ -64,6 +67,17 @@ func (r *release) entries(p platform, bin string) ([]entry, error) {
 			return nil, err
 		}
 		entries = append(entries, entry{name, 0o644, b})
+	}
+	module, err := filepath.Glob(powerShell + "*")
+	if err != nil {
+		return nil, err
+	}
+	for _, from := range module {
+		b, err := os.ReadFile(from)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, entry{"powershell/CspCtl/" + filepath.Base(from), 0o644, b})
 	}
 	if p.os == "windows" { // has neither man nor the other shells
 		return append(entries, entry{"completions/cspctl.ps1", 0o644, r.scripts["powershell"]}), nil

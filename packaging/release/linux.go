@@ -93,7 +93,10 @@ func contents(packager, stage string, files []packed) (string, error) {
 	return b.String(), nil
 }
 
-const docs = "/usr/share/doc/cspctl/"
+const (
+	docs   = "/usr/share/doc/cspctl/"
+	shared = "/usr/share/cspctl/"
+)
 
 // layout says which file goes where.
 func (r *release) layout(packager, bin string) ([]packed, error) {
@@ -120,6 +123,9 @@ func (r *release) layout(packager, bin string) ([]packed, error) {
 			packed{to: "/usr/share/licenses/cspctl/THIRD-PARTY-NOTICES", mode: 0o644, data: r.notices},
 			packed{to: docs, mode: fs.ModeDir | 0o755},
 			packed{to: docs + "examples", mode: fs.ModeDir | 0o755},
+			packed{to: shared, mode: fs.ModeDir | 0o755},
+			packed{to: shared + "powershell", mode: fs.ModeDir | 0o755},
+			packed{to: shared + "powershell/CspCtl", mode: fs.ModeDir | 0o755},
 			packed{to: docs + "CHANGELOG.md", mode: 0o644, from: "CHANGELOG.md"})
 	}
 	for _, name := range products {
@@ -148,6 +154,9 @@ func (r *release) layout(packager, bin string) ([]packed, error) {
 		{"packaging/systemd/system/csp-agent*", "/usr/lib/systemd/system/", 0o644},
 		{"packaging/systemd/sysusers.d/*.conf", "/usr/lib/sysusers.d/", 0o644},
 		{"docs/service.md", docs, 0o644},
+		{"docs/clients.md", docs, 0o644},
+		{"docs/remote.md", docs, 0o644},
+		{powerShell + "*", shared + "powershell/CspCtl/", 0o644},
 		// Each needs a decision of the person's, and is no part of what runs.
 		{"packaging/systemd/user/csp-expiry-*", docs + "examples/", 0o644},
 		{"packaging/prometheus/*.rules.yml", docs + "examples/", 0o644},
