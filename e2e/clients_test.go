@@ -29,7 +29,7 @@ func blocksOf(t *testing.T, doc string) (blocks []block) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile("(?ms)^```([a-z ]+)\n(.*?)^```$").FindAllStringSubmatch(string(b), -1) {
+	for _, m := range regexp.MustCompile("(?ms)^```([a-z -]+)\n(.*?)^```$").FindAllStringSubmatch(string(b), -1) {
 		blocks = append(blocks, block{m[1], m[2]})
 	}
 	return blocks
