@@ -197,4 +197,3 @@ env
 		t.Errorf("by ssh_config: %s", got)
 	}
 }
-
