@@ -9,7 +9,7 @@ TOOL = $(GO) tool -modfile=tools/go.mod
 TIMEOUT = 14m
 # The race detector needs a C compiler on most systems.
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
-DEBIAN = gnome-keyring libsecret-tools dbus curl bsdutils zsh fish oidc-agent-cli openssh-client tmux dunst xvfb xdotool libnotify-bin imagemagick fonts-dejavu-core adwaita-icon-theme systemd-container libpam-systemd dbus-user-session bash-completion lintian rpm rpmlint cpio man-db groff shellcheck wine wine64 gcc-mingw-w64-x86-64
+DEBIAN = gnome-keyring libsecret-tools dbus curl bsdutils zsh fish oidc-agent-cli openssh-client libwrap0 tmux dunst xvfb xdotool libnotify-bin imagemagick fonts-dejavu-core adwaita-icon-theme systemd-container libpam-systemd dbus-user-session bash-completion lintian rpm rpmlint cpio man-db groff shellcheck wine wine64 gcc-mingw-w64-x86-64
 
 .PHONY: build demo test test-long bench lint vuln vet packages release deps clean help
 
@@ -60,6 +60,10 @@ deps: ## the Debian packages that tests use; needs root
 	@command -v promtool >/dev/null || { echo "installing /usr/local/bin/promtool (from the Debian package prometheus)"; \
 	d=$$(mktemp -d) && (cd $$d && chmod 755 . && apt-get update -qq && apt-get download -qq prometheus >/dev/null 2>&1 && \
 	dpkg-deb --fsys-tarfile prometheus_*.deb | tar xO ./usr/bin/promtool >promtool && install -m 755 promtool /usr/local/bin/); rm -rf $$d; }
+# Nor this, for the same reason.
+	@[ -x /usr/sbin/sshd ] || [ -x /usr/local/sbin/sshd ] || { echo "installing /usr/local/sbin/sshd (from the Debian package openssh-server)"; \
+	d=$$(mktemp -d) && (cd $$d && chmod 755 . && apt-get update -qq && apt-get download -qq openssh-server >/dev/null 2>&1 && \
+	dpkg-deb --fsys-tarfile openssh-server_*.deb | tar xO ./usr/sbin/sshd >sshd && install -m 755 sshd /usr/local/sbin/); rm -rf $$d; }
 
 clean: ## what the other targets made
 	rm -rf bin dist
