@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -13,25 +14,26 @@ import (
 // root makes a user namespace, in which its user is root.
 const engine = `#!/bin/sh -e
 shift # run
-vars= as=0
+vars= as=0 groups=
 while :; do
 	case $1 in
 	--rm) shift ;;
 	-v) from=${2%%:*} to=${2#*:} to=${to%%:*}; shift 2 ;;
 	-e) vars="$vars $2"; shift 2 ;;
 	--user) as=$2; shift 2 ;;
+	--group-add) groups=$2; shift 2 ;;
 	IMAGE) shift; break ;;
 	*) echo "what is $1?" >&2; exit 125 ;;
 	esac
 done
 user=
 [ "${0##*/}" = docker ] || user="--user --map-root-user"
-export from to
+export from to groups
 exec unshare $user --mount --pid --fork --net --ipc --uts sh -ec '
 	mount --bind "$from" "/srv/image$to"
 	mount -o remount,bind,ro "/srv/image$to"
 	as=$1 vars=$2; shift 2
-	exec env -i PATH=/usr/sbin:/usr/bin:/bin $vars chroot ${as:+--userspec=$as:$as} /srv/image "$@"' sh "$([ -n "$user" ] || echo $as)" "$vars" "$@"
+	exec env -i PATH=/usr/sbin:/usr/bin:/bin $vars chroot ${as:+--userspec=$as:$as} ${as:+--groups=$groups} /srv/image "$@"' sh "$([ -n "$user" ] || echo $as)" "$vars" "$@"
 `
 
 // The socket in containers, as docs/remote.md has it, with the two uids that
@@ -95,6 +97,23 @@ func TestP1TokenSocketInContainers(t *testing.T) {
 	}
 	gets("podman of dev", devs(with(podman, another)))
 	gets("docker, root", root(with(asRoot, own)))
+
+	// The system service: the user inside is in the group, and is listed.
+	r.Exec(t, "mkdir", "-p", "/srv/image/run/csp-agent")
+	r.Exec(t, "csp-agent", "install", "--system")
+	r.Exec(t, "env", "CSP_AGENT_SOCK=/run/csp-agent/agent.sock", "cspctl", "login", "build", "--server", r.url, "--token-file", "/root/lab.token")
+	r.Put(t, "/etc/csp-agent/config.toml", []byte("[profiles.build]\nuids = [4711]\n"), 0o644)
+	r.Exec(t, "systemctl", "reload", "csp-agent.service")
+	if len(r.blocks["sh system"]) != 1 {
+		t.Fatalf("blocks: %q", r.blocks["sh system"])
+	}
+	system := r.blocks["sh system"][0]
+	if err := within(10*time.Second, func() error { return root(system).Run() }); err != nil {
+		t.Errorf("the list is read: %v", err)
+	}
+	gets("the system service", root(system))
+	refused("a user who is not listed", root(strings.Replace(system, "4711", "4712", 1)), "does not exist or is not for this user")
+	refused("a user who is not in the group", root(regexp.MustCompile(`--group-add "[^"]*" `).ReplaceAllString(system, "")), "cspctl: error: ")
 
 	// The agent makes its socket anew, in the folder that is mounted.
 	r.jo.Exec(t, "csp-agent", "restart")

@@ -191,6 +191,23 @@ env
 	if got := r.jo.Exec(t, "sh", "-ec", r.blocks["sh here"][1]); !strings.Contains(got, "token eyJ") {
 		t.Errorf("once more: %s", got)
 	}
+	// Where sshd does not remove it, the option of that name in ssh is no help.
+	r.Exec(t, "sh", "-ec", "sed 's/2222/2223/; /^StreamLocalBindUnlink/d' /etc/test-sshd/config >/etc/test-sshd/second")
+	r.Exec(t, "systemd-run", "--quiet", "--unit=test-sshd-second", exe, "-D", "-e", "-f", "/etc/test-sshd/second")
+	second := strings.Replace(strings.TrimSpace(r.blocks["sh here"][1]), "ssh -o Exit", "ssh -p 2223 -o StrictHostKeyChecking=no -o StreamLocalBindUnlink=yes -o Exit", 1)
+	if err := within(15*time.Second, func() error {
+		out, _ := r.jo.Command(t.Context(), "sh", "-c", second).CombinedOutput()
+		if strings.Contains(string(out), "remote port forwarding failed") {
+			return nil
+		}
+		return fmt.Errorf("%s", out)
+	}); err != nil {
+		t.Errorf("a file in the way: %v", err)
+	}
+	r.Exec(t, "rm", "/home/dev/.csp/token.sock")
+	if got := r.jo.Exec(t, "sh", "-ec", second); !strings.Contains(got, "token eyJ") {
+		t.Errorf("the file removed by hand: %s", got)
+	}
 	// And by the lines for ssh_config(5).
 	r.Put(t, r.jo.Home+"/.ssh/more", []byte("Include config\n"+r.blocks["ssh-config"][0]), 0o644)
 	if got := r.jo.Exec(t, "ssh", "-F", ".ssh/more", "dev@build.example.com", "./job"); !strings.Contains(got, "token eyJ") {
