@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/cspctl/cspctl/internal/loopback"
 )
@@ -11,6 +12,8 @@ import (
 const (
 	maxLooks = 16 // peers that are looked up at once
 	maxConns = 64 // of a run
+
+	acceptPause = 50 * time.Millisecond
 )
 
 // door is a listener that lets in the processes of one user alone. Others are
@@ -24,7 +27,6 @@ type door struct {
 	in           chan net.Conn
 	closed       chan struct{}
 	once         sync.Once
-	err          error // of Accept, once in is closed
 }
 
 func newDoor(l net.Listener, admit func(net.Conn) error, refused func()) *door {
@@ -41,8 +43,17 @@ func (d *door) watch() {
 	for {
 		d.looks <- struct{}{}
 		c, err := d.Listener.Accept()
+		if err != nil && !errors.Is(err, net.ErrClosed) {
+			// As with too many open files. It passes.
+			<-d.looks
+			select {
+			case <-time.After(acceptPause):
+				continue
+			case <-d.closed:
+				return
+			}
+		}
 		if err != nil {
-			d.err = err
 			return
 		}
 		work.Go(func() {
@@ -80,7 +91,7 @@ func (d *door) Accept() (net.Conn, error) {
 		if ok {
 			return c, nil
 		}
-		return nil, d.err
+		return nil, net.ErrClosed
 	case <-d.closed:
 		return nil, net.ErrClosed
 	}

@@ -39,7 +39,6 @@ type Run struct {
 
 	server   *http.Server
 	listener net.Listener
-	door     *door
 	timer    *time.Timer
 	cancel   context.CancelFunc // of the requests under way
 
@@ -58,21 +57,18 @@ func (r *Runs) Start(req ipc.RunRequest, h Holder) (*Run, error) {
 		return nil, bad
 	}
 	run := &Run{holder: h, runs: r, log: r.log(), done: make(chan struct{})}
-	if bad := r.admit(run, t); bad != nil {
-		return nil, bad
-	}
-	if err := run.serve(&t); err != nil {
-		run.Close()
+	if err := run.open(&t); err != nil {
 		if req.Again.IsZero() {
 			return nil, &ipc.Error{Code: ipc.CodeInternal, Message: "no port on loopback can be served: " + err.Error()}
 		}
 		return nil, &ipc.Error{Code: ipc.CodeBusy, Message: "the port of the run, " + strconv.Itoa(t.Port) + ", can't be had again: " + err.Error(), Hint: "start the program again with cspctl exec"}
 	}
-	run.mu.Lock()
-	if !run.over {
-		run.timer = time.AfterFunc(t.EndsAt.Sub(now), func() { run.stop(ipc.RunEndedTime, "its time is over") })
+	run.timer = time.AfterFunc(t.EndsAt.Sub(now), func() { run.stop(ipc.RunEndedTime, "its time is over") })
+	if bad := r.admit(run); bad != nil {
+		run.Close()
+		return nil, bad
 	}
-	run.mu.Unlock()
+	go run.serve()
 	return run, nil
 }
 
@@ -99,12 +95,12 @@ func (r *Runs) ticket(req ipc.RunRequest, profile string, now time.Time) (ticket
 }
 
 // admit makes room for a run.
-func (r *Runs) admit(run *Run, t ticket) *ipc.Error {
+func (r *Runs) admit(run *Run) *ipc.Error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	own := 0
 	for other := range r.runs {
-		if other.StandIn.Text.Equal(t.StandIn.Text) {
+		if other.StandIn.Text.Equal(run.StandIn.Text) {
 			return &ipc.Error{Code: ipc.CodeBusy, Message: "that run goes on already", Hint: "start the program again with cspctl exec"}
 		}
 		if other.holder.UID == run.holder.UID {
@@ -117,7 +113,6 @@ func (r *Runs) admit(run *Run, t ticket) *ipc.Error {
 	case own >= maxRunsPerUID || len(r.runs) >= maxRuns:
 		return &ipc.Error{Code: ipc.CodeBusy, Message: "too many programs run with a stand-in at once", Hint: "wait for one of them to end"}
 	}
-	run.ID, run.Profile, run.StandIn, run.EndsAt = newID(), t.Profile, t.StandIn, t.EndsAt
 	if r.runs == nil {
 		r.runs = map[*Run]struct{}{}
 	}
@@ -125,8 +120,9 @@ func (r *Runs) admit(run *Run, t ticket) *ipc.Error {
 	return nil
 }
 
-// serve opens the port.
-func (run *Run) serve(t *ticket) error {
+// open makes the run from its ticket, and listens.
+func (run *Run) open(t *ticket) error {
+	run.ID, run.Profile, run.StandIn, run.EndsAt = newID(), t.Profile, t.StandIn, t.EndsAt
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(t.Port)))
 	if err != nil {
 		return err
@@ -134,16 +130,15 @@ func (run *Run) serve(t *ticket) error {
 	t.Port = l.Addr().(*net.TCPAddr).Port
 	run.HostPort = l.Addr().String()
 	run.URL = "http://" + run.HostPort
-	run.door = newDoor(l, func(c net.Conn) error { return loopback.BelongsTo(c, run.holder.UID) }, func() { run.refused(ReasonOtherUser) })
-	run.listener = run.door
+	run.listener = newDoor(l, func(c net.Conn) error { return loopback.BelongsTo(c, run.holder.UID) }, func() { run.refused(ReasonOtherUser) })
 	if t.tls() {
 		c, err := t.certificates().ServerConfig()
 		if err != nil {
-			_ = l.Close()
+			_ = run.listener.Close()
 			return err
 		}
 		run.URL, run.CA = "https://"+run.HostPort, string(t.CA)
-		run.listener = tls.NewListener(run.door, c)
+		run.listener = tls.NewListener(run.listener, c)
 	}
 	run.Again = t.text()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -155,12 +150,13 @@ func (run *Run) serve(t *ticket) error {
 		MaxHeaderBytes: ipc.MaxHeader,
 		ErrorLog:       slog.NewLogLogger(run.log.Handler(), slog.LevelDebug),
 	}
-	go func() {
-		if err := run.server.Serve(run.listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-			run.log.Error("a local endpoint is not served any more", "run", run.ID, "err", err)
-		}
-	}()
 	return nil
+}
+
+func (run *Run) serve() {
+	if err := run.server.Serve(run.listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		run.log.Error("a local endpoint is not served any more", "run", run.ID, "err", err)
+	}
 }
 
 // Done is closed when the run is over.
@@ -191,9 +187,6 @@ func (run *Run) finish(end *ipc.RunEnd) {
 		return
 	}
 	run.over, run.end = true, end
-	if run.timer != nil {
-		run.timer.Stop()
-	}
 	run.runs.mu.Lock()
 	delete(run.runs.runs, run)
 	run.runs.mu.Unlock()
@@ -202,11 +195,12 @@ func (run *Run) finish(end *ipc.RunEnd) {
 			run.log.Warn("a local endpoint turned requests away", "run", run.ID, "profile", run.Profile, "reason", reason, "times", n)
 		}
 	}
-	if run.server != nil {
-		run.cancel()
-		_ = run.server.Close()
-		_ = run.listener.Close()
+	if run.timer != nil {
+		run.timer.Stop()
 	}
+	run.cancel()
+	_ = run.server.Close()
+	_ = run.listener.Close()
 	close(run.done)
 }
 
@@ -225,6 +219,17 @@ func (r *Runs) Publish(e ipc.Event) {
 			run.stop(ipc.RunEndedLock, "the agent is locked")
 		case e.Type == ipc.EventLogout && e.Profile == run.Profile:
 			run.stop(ipc.RunEndedLogout, "the profile was logged out")
+		case e.Type == ipc.EventLogin && e.Profile == run.Profile && (e.Org != run.holder.Org || e.Server != run.holder.Server):
+			run.stop(ipc.RunEndedLogout, "the profile is of another organization now")
+		}
+	}
+}
+
+// Renamed ends the runs of a profile whose name is free for others now.
+func (r *Runs) Renamed(profile string) {
+	for _, run := range r.list() {
+		if run.Profile == profile {
+			run.stop(ipc.RunEndedLogout, "the profile has another name")
 		}
 	}
 }

@@ -48,6 +48,8 @@ func newID() string { return "run-" + strings.ToLower(rand.Text()[:10]) }
 type Holder struct {
 	UID     uint32 // whose processes may use the stand-in
 	Profile string // never empty
+	Server  string // of the profile: another one ends the run,
+	Org     string // and so does another organization
 
 	// Token returns an access token with half of its life left, where that can be
 	// had; with young, one that is not older than a minute. It puts the answer on

@@ -244,14 +244,22 @@ func TestStandInIsNotExchangedWithoutEnd(t *testing.T) {
 }
 
 func TestRunEnds(t *testing.T) {
-	for why, end := range map[string]func(*Runs){
-		ipc.RunEndedLock:   func(r *Runs) { r.Publish(ipc.Event{Type: ipc.EventLocked}) },
-		ipc.RunEndedLogout: func(r *Runs) { r.Publish(ipc.Event{Type: ipc.EventLogout, Profile: "prod"}) },
-		"":                 func(r *Runs) { r.Close() },
+	for _, c := range []struct {
+		why string
+		end func(*Runs)
+	}{
+		{ipc.RunEndedLock, func(r *Runs) { r.Publish(ipc.Event{Type: ipc.EventLocked}) }},
+		{ipc.RunEndedLogout, func(r *Runs) { r.Publish(ipc.Event{Type: ipc.EventLogout, Profile: "prod"}) }},
+		{ipc.RunEndedLogout, func(r *Runs) { r.Publish(ipc.Event{Type: ipc.EventLogin, Profile: "prod", Org: "another"}) }},
+		{ipc.RunEndedLogout, func(r *Runs) { r.Publish(ipc.Event{Type: ipc.EventLogin, Profile: "prod", Server: "another"}) }},
+		{ipc.RunEndedLogout, func(r *Runs) { r.Renamed("prod") }},
+		{"", func(r *Runs) { r.Close() }},
 	} {
+		why, end := c.why, c.end
 		runs, run := start(t, &house{expires: 1700}, ipc.RunRequest{})
 		runs.Publish(ipc.Event{Type: ipc.EventLogout, Profile: "other"})
-		runs.Publish(ipc.Event{Type: ipc.EventLogin, Profile: "prod"})
+		runs.Publish(ipc.Event{Type: ipc.EventLogin, Profile: "prod"}) // of the same organization
+		runs.Renamed("other")
 		select {
 		case <-run.Done():
 			t.Error("it ended for another profile's logout")

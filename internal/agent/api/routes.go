@@ -180,6 +180,9 @@ func rename(s *Server, c *call) (any, error) {
 	if err == nil && s.Sinks != nil {
 		s.Sinks.Renamed(c.PathValue("name"), req.To)
 	}
+	if err == nil && s.Runs != nil {
+		s.Runs.Renamed(c.PathValue("name"))
+	}
 	return done{}, err
 }
 

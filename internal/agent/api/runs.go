@@ -34,7 +34,7 @@ func run(s *Server, c *call) (any, error) {
 	if _, locked := s.Agent.Locked(); locked {
 		return nil, s.forRole(&ipc.Error{Code: ipc.CodeLocked, Message: "the agent is locked", Hint: "cspctl unlock"}, profile.Name)
 	}
-	r, err := s.Runs.Start(req, s.holder(c, profile.Name))
+	r, err := s.Runs.Start(req, s.holder(c, profile))
 	if err != nil {
 		return nil, err
 	}
@@ -81,9 +81,10 @@ func (s *Server) forRole(err error, profile string) error {
 
 // holder is the peer of a call, whose connection is the run's lease. What it may
 // have is decided at each exchange anew.
-func (s *Server) holder(c *call, profile string) standin.Holder {
+func (s *Server) holder(c *call, p ipc.Profile) standin.Holder {
+	profile := p.Name
 	return standin.Holder{
-		UID: c.peer.UID, Profile: profile,
+		UID: c.peer.UID, Profile: profile, Server: p.Server, Org: p.Org,
 		Token: func(ctx context.Context, run string, young bool) (ipc.Token, error) {
 			via := &call{Request: c.WithContext(withPeerOf(ctx, c)), peer: c.peer}
 			via.about.run = run
