@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"hash/fnv"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,24 +19,28 @@ const execGroup = "client.authentication.k8s.io/"
 type execInfo struct {
 	version     string // v1 or v1beta1: the answer's must equal the caller's
 	interactive bool   // stdin can be read
+	caller      string // see ipc.TokenRequest; empty when the command is run by hand
 }
 
 // readExecInfo reads KUBERNETES_EXEC_INFO, which is empty when the command is
 // run by hand.
 func readExecInfo(text string) (execInfo, error) {
 	if text == "" {
-		return execInfo{"v1", true}, nil
+		return execInfo{version: "v1", interactive: true}, nil
 	}
 	var in struct {
 		APIVersion string `json:"apiVersion"`
 		Spec       struct {
 			Interactive *bool `json:"interactive"`
+			Cluster     struct {
+				Server string `json:"server"` // with provideClusterInfo
+			} `json:"cluster"`
 		} `json:"spec"`
 	}
 	if err := json.Unmarshal([]byte(text), &in); err != nil {
 		return execInfo{}, usage("KUBERNETES_EXEC_INFO is not an ExecCredential in JSON", "it is set by kubectl: unset it to try the command by hand")
 	}
-	info := execInfo{interactive: in.Spec.Interactive == nil || *in.Spec.Interactive}
+	info := execInfo{interactive: in.Spec.Interactive == nil || *in.Spec.Interactive, caller: execCaller(in.Spec.Cluster.Server)}
 	switch in.APIVersion {
 	case "", execGroup + "v1":
 		info.version = "v1"
@@ -45,6 +51,19 @@ func readExecInfo(text string) (execInfo, error) {
 			"set apiVersion of the user's exec section in the kubeconfig to "+execGroup+"v1")
 	}
 	return info, nil
+}
+
+// execCaller names the client that runs this program. It runs it again before its
+// credential expires only where a server refused that (401), and does not say so:
+// the protocol's v1 has no field for it. Its process may have several clusters.
+func execCaller(cluster string) string {
+	parent, ok := parentProcess()
+	if !ok {
+		return ""
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(cluster))
+	return parent + ":" + strconv.FormatUint(h.Sum64(), 36)
 }
 
 func execCredential(r ipc.TokenReply, version string) (string, error) {

@@ -82,7 +82,7 @@ func runToken(a *app, args []string, o tokenOptions, outputSet bool) error {
 		if err != nil {
 			return err
 		}
-		execVersion = info.version
+		execVersion, req.Caller = info.version, info.caller
 		req.Interactive = req.Interactive && info.interactive
 	}
 	req.Warnings = a.warnings(o.warnings) // before the wait: a bad setting is said in any case
