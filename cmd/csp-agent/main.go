@@ -31,6 +31,7 @@ func verbs() []verb {
 		{"restart", "replace a running agent, as after an upgrade", serviceVerb(restart)},
 		{"status", "say how the service is: exit 0 it runs, or does when it is asked; 1 it failed; 3 stopped; 4 not installed", serviceVerb(status)},
 		{"doctor", "find out why it does not work, and what mends it", runDoctor},
+		{"kubeconfig", "have a context of kubectl's log in by cspctl; see cspctl kubeconfig", runKubeconfig},
 		{"version", "print the version", func([]string) int { fmt.Println("csp-agent", ipc.Version); return 0 }},
 		{"help", "print this", func([]string) int { fmt.Print(usage()); return 0 }},
 	}

@@ -174,6 +174,28 @@ func (a *app) named(c *ipc.Client, args []string) (string, error) {
 	return p.Name, err
 }
 
+// listedProfile is the name of the profile asked for, or of the default one. It
+// must be among those that this user may have tokens of.
+func (a *app) listedProfile(c *ipc.Client, args []string) (string, error) {
+	name, err := a.profile(args)
+	if err != nil {
+		return "", err
+	}
+	list, err := profiles(c)
+	if err != nil {
+		return "", err
+	}
+	for _, p := range list {
+		if p.Name == name || name == "" && p.Default {
+			return p.Name, nil
+		}
+	}
+	if name == "" {
+		return "", failed(ipc.CodeNoSuchProfile, "there is no default profile", "name one; see: cspctl profile list")
+	}
+	return "", failed(ipc.CodeNoSuchProfile, "there is no profile "+quote(name), "see: cspctl profile list")
+}
+
 // profilePath returns the path of a profile whose name was checked: such a
 // name needs no escaping.
 func profilePath(name string, action ...string) string {

@@ -15,6 +15,7 @@ var commands = []*command{
 	&lockCommand,
 	&unlockCommand,
 	&openCommand,
+	&kubeconfigCommand,
 	&doctorCommand,
 	&socketCommand,
 	&versionCommand,

@@ -29,7 +29,7 @@ the user's name and uid, servers and proxies by their host, and profiles.`,
 		system := fs.Bool("system", false, "examine the service of the system instead of your own agent")
 		return func(a *app, _ []string) error { return runDoctor(a, output, *system) }
 	},
-	end: endOfDoctor,
+	end: endOfOther,
 }
 
 // exitStatus is how a program ended that said by itself what was wrong.
@@ -40,13 +40,17 @@ func (exitStatus) Error() string { return "" }
 // runDoctor has csp-agent do it, in the place of cspctl: it takes what cspctl
 // does not link, for the sake of its start.
 func runDoctor(a *app, output string, system bool) error {
-	exe := ipc.FindAgent(a.getenv)
-	if exe == "" {
-		return failed(ipc.CodeAgent, "there is no csp-agent, which does the examining", "put csp-agent beside cspctl or on PATH")
-	}
 	args := []string{"doctor", "-o", output, "--client", ipc.Version}
 	if system {
 		args = append(args, "--system")
+	}
+	return a.handOver(ipc.FindAgent(a.getenv), args)
+}
+
+// handOver has csp-agent take the place of cspctl.
+func (a *app) handOver(exe string, args []string) error {
+	if exe == "" {
+		return failed(ipc.CodeAgent, "there is no csp-agent, which does this", "put csp-agent beside cspctl or on PATH")
 	}
 	code, err := a.inPlace(exe, args)
 	switch {
@@ -58,7 +62,8 @@ func runDoctor(a *app, output string, system bool) error {
 	return nil
 }
 
-func endOfDoctor(a *app, err error) int {
+// endOfOther is the exit code of a command that another program did.
+func endOfOther(a *app, err error) int {
 	if code, ok := errors.AsType[exitStatus](err); ok {
 		return int(code)
 	}

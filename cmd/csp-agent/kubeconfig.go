@@ -1,0 +1,165 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/cspctl/cspctl/internal/atomicfile"
+	"github.com/cspctl/cspctl/internal/kubeconfig"
+)
+
+const kubeconfigUsage = `Usage: csp-agent kubeconfig --context NAME --profile PROFILE [--user NAME] [--kubeconfig FILE] [--replace]
+
+Has a context of kubectl's log in with access tokens of a profile. It is what
+cspctl kubeconfig runs.
+`
+
+// maxKubeconfig bounds a kubeconfig, in bytes.
+const maxKubeconfig = 8 << 20
+
+// runKubeconfig edits the kubeconfig that has the context, and returns the exit
+// code.
+func runKubeconfig(args []string) int {
+	var e kubeconfig.Entry
+	var file, beside string
+	flags := flag.NewFlagSet("kubeconfig", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&e.Context, "context", "", "")
+	flags.StringVar(&e.Profile, "profile", "", "")
+	flags.StringVar(&e.User, "user", "", "")
+	flags.StringVar(&file, "kubeconfig", "", "")
+	flags.StringVar(&beside, "cspctl", "", "") // the cspctl that asks
+	flags.BoolVar(&e.Replace, "replace", false, "")
+	switch err := flags.Parse(args); {
+	case err == flag.ErrHelp: //nolint:errorlint // as package flag returns it
+		fmt.Print(kubeconfigUsage)
+		return 0
+	case err != nil || flags.NArg() > 0 || e.Context == "" || e.Profile == "":
+		fmt.Fprintln(os.Stderr, "csp-agent: error: wrong usage\ncsp-agent: hint: csp-agent kubeconfig --help")
+		return 2
+	}
+	if e.User == "" {
+		e.User = "csp-" + e.Profile
+	}
+	e.Command = commandName(beside)
+	said := func(format string, args ...any) { fmt.Fprintf(os.Stderr, "cspctl: "+format+"\n", args...) }
+	path, text, err := findKubeconfig(kubeconfigs(file), e.Context)
+	if err == nil {
+		var after []byte
+		if after, err = kubeconfig.Set(text, e); err == nil {
+			if string(after) == string(text) {
+				said("context %s of %s logs in with profile %s already", e.Context, path, e.Profile)
+				return 0
+			}
+			err = rewrite(path, after)
+		}
+	}
+	var hint string
+	switch _, none := errors.AsType[*kubeconfig.NoContextError](err); {
+	case err == nil:
+		said("context %s of %s logs in with profile %s (user %s)", e.Context, path, e.Profile, e.User)
+		return 0
+	case none:
+		hint = "make the context first: kubectl config set-context " + e.Context + " --cluster=..."
+	case errors.Is(err, kubeconfig.ErrOther):
+		err = fmt.Errorf("user %s of %s has another way to log in", e.User, path)
+		hint = "give another name with --user, or --replace it"
+	case errors.Is(err, fs.ErrNotExist):
+		hint = "name the file with --kubeconfig, or in KUBECONFIG"
+	default:
+		hint = "nothing was changed: correct the file, or name another with --kubeconfig"
+	}
+	said("error: %v", err)
+	said("hint: %s", hint)
+	return 2
+}
+
+// commandName is how kubectl finds cspctl: by its name where that is the one on
+// PATH, since files move at upgrades; else by its path.
+func commandName(path string) string {
+	if path == "" {
+		return "cspctl"
+	}
+	found, err := exec.LookPath("cspctl")
+	if err != nil {
+		return path
+	}
+	a, errA := os.Stat(found)
+	b, errB := os.Stat(path)
+	if errA == nil && errB == nil && os.SameFile(a, b) {
+		return "cspctl"
+	}
+	return path
+}
+
+// kubeconfigs are the files that kubectl reads, in its order:
+// https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/
+func kubeconfigs(file string) (paths []string) {
+	if file != "" {
+		return []string{file}
+	}
+	for _, p := range filepath.SplitList(os.Getenv("KUBECONFIG")) {
+		if p != "" {
+			paths = append(paths, p)
+		}
+	}
+	if len(paths) > 0 {
+		return paths
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return nil
+	}
+	return []string{filepath.Join(home, ".kube", "config")}
+}
+
+// findKubeconfig returns the first of the files that has the context.
+func findKubeconfig(paths []string, context string) (path string, text []byte, err error) {
+	err = fmt.Errorf("no kubeconfig is named: %w", fs.ErrNotExist)
+	var have []string
+	read := 0
+	for _, p := range paths {
+		b, bad := atomicfile.Read(p, maxKubeconfig)
+		if bad != nil {
+			if read == 0 {
+				err = bad
+			}
+			continue
+		}
+		read++
+		bad = kubeconfig.Check(b, context)
+		if none, ok := errors.AsType[*kubeconfig.NoContextError](bad); ok {
+			have = append(have, none.Have...)
+			err = &kubeconfig.NoContextError{Name: context, Have: have}
+			continue
+		}
+		if bad != nil {
+			return p, nil, fmt.Errorf("%s: %w", p, bad)
+		}
+		return p, b, nil
+	}
+	return strings.Join(paths, ", "), nil, err
+}
+
+// rewrite replaces a kubeconfig as a whole, with the mode that it had. A
+// symbolic link stays one.
+func rewrite(path string, text []byte) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.Write(path, text); err != nil {
+		return err
+	}
+	return os.Chmod(path, info.Mode().Perm())
+}

@@ -1,0 +1,239 @@
+// Package kubeconfig edits the file that kubectl and client-go read: it has a
+// context log in by cspctl, and leaves everything else as people wrote it.
+package kubeconfig
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Entry is a user entry whose credential is cspctl's.
+type Entry struct {
+	User    string // the name of the entry
+	Context string // that uses it; it must be there
+	Command string // cspctl, as kubectl finds it
+	Profile string
+	Replace bool // also an entry of that name that is somebody else's
+}
+
+// The exec plugin protocol of client-go, in which v1 needs interactiveMode:
+// https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
+const (
+	apiVersion  = "client.authentication.k8s.io/v1"
+	interactive = "IfAvailable"
+	installHint = "cspctl is not on PATH: see https://github.com/cspctl/cspctl"
+)
+
+// ErrOther: the user entry is there, and is not cspctl's.
+var ErrOther = errors.New("the user entry is somebody else's")
+
+// NoContextError: the file has no context of that name.
+type NoContextError struct {
+	Name string
+	Have []string
+}
+
+func (e *NoContextError) Error() string {
+	have := "it has none"
+	if len(e.Have) > 0 {
+		have = "it has " + strings.Join(e.Have, ", ")
+	}
+	return "there is no context " + e.Name + ": " + have
+}
+
+// Check returns nil for a kubeconfig that has a context, a *NoContextError for
+// one that has not, and another error for what is none.
+func Check(file []byte, context string) error {
+	_, err := parse(file, context)
+	return err
+}
+
+// Set returns the kubeconfig with the entry in it. It returns the file as it is
+// where that is so already.
+func Set(file []byte, e Entry) ([]byte, error) {
+	doc, err := parse(file, e.Context)
+	if err != nil {
+		return nil, err
+	}
+	root := doc.Content[0]
+	users := member(root, "users")
+	if users == nil || users.Kind != yaml.SequenceNode {
+		users = &yaml.Node{Kind: yaml.SequenceNode}
+		put(root, "users", users)
+	}
+	entry := named(users, e.User)
+	switch {
+	case entry == nil:
+		entry = &yaml.Node{Kind: yaml.MappingNode}
+		put(entry, "name", text(e.User))
+		users.Content = append(users.Content, entry)
+		users.Style &^= yaml.FlowStyle // users: []
+	case !isOurs(entry) && !e.Replace:
+		return nil, ErrOther
+	}
+	before := member(member(entry, "user"), "exec")
+	if context := member(named(member(root, "contexts"), e.Context), "context"); !e.is(before) || scalar(member(context, "user")) != e.User {
+		put(entry, "user", e.user())
+		put(context, "user", text(e.User))
+	} else {
+		return file, nil
+	}
+	var out bytes.Buffer
+	enc := yaml.NewEncoder(&out)
+	enc.SetIndent(2)
+	enc.CompactSeqIndent() // as kubectl writes it
+	if err := errors.Join(enc.Encode(doc), enc.Close()); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// parse reads a kubeconfig that has a context.
+func parse(file []byte, context string) (doc *yaml.Node, err error) {
+	defer func() {
+		if r := recover(); r != nil { // whatever the parser makes of garbage
+			err = fmt.Errorf("it can't be read as YAML: %v", r)
+		}
+	}()
+	doc = new(yaml.Node)
+	dec := yaml.NewDecoder(bytes.NewReader(file))
+	if err := dec.Decode(doc); err != nil {
+		return nil, fmt.Errorf("it can't be read as YAML: %w", err)
+	}
+	if dec.Decode(new(yaml.Node)) == nil {
+		return nil, errors.New("it holds several documents")
+	}
+	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
+		return nil, errors.New("it is no kubeconfig")
+	}
+	contexts := member(doc.Content[0], "contexts")
+	if c := named(contexts, context); c == nil || member(c, "context") == nil || member(c, "context").Kind != yaml.MappingNode {
+		return nil, &NoContextError{context, names(contexts)}
+	}
+	return doc, nil
+}
+
+// user is what the entry says of its user.
+func (e Entry) user() *yaml.Node {
+	exec := &yaml.Node{Kind: yaml.MappingNode}
+	put(exec, "apiVersion", text(apiVersion))
+	put(exec, "command", text(e.Command))
+	args := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, a := range e.args() {
+		args.Content = append(args.Content, text(a))
+	}
+	put(exec, "args", args)
+	put(exec, "interactiveMode", text(interactive))
+	put(exec, "installHint", text(installHint))
+	user := &yaml.Node{Kind: yaml.MappingNode}
+	put(user, "exec", exec)
+	return user
+}
+
+func (e Entry) args() []string { return []string{"token", e.Profile, "-o", "exec-credential"} }
+
+// is reports whether an exec section is what the entry says.
+func (e Entry) is(exec *yaml.Node) bool {
+	return scalar(member(exec, "apiVersion")) == apiVersion && scalar(member(exec, "command")) == e.Command &&
+		scalar(member(exec, "interactiveMode")) == interactive && slices.Equal(texts(member(exec, "args")), e.args())
+}
+
+// isOurs reports whether a user entry runs cspctl for a credential.
+func isOurs(entry *yaml.Node) bool {
+	exec := member(member(entry, "user"), "exec")
+	args := texts(member(exec, "args"))
+	command := scalar(member(exec, "command"))
+	command = command[strings.LastIndexAny(command, `/\`)+1:]
+	return strings.TrimSuffix(command, ".exe") == "cspctl" && slices.Contains(args, "exec-credential")
+}
+
+// member returns the value of a key; nil if there is none.
+func member(m *yaml.Node, key string) *yaml.Node {
+	if m == nil || m.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(m.Content); i += 2 {
+		if m.Content[i].Value == key {
+			if v := m.Content[i+1]; v.Kind != yaml.AliasNode {
+				return v
+			}
+			return m.Content[i+1].Alias
+		}
+	}
+	return nil
+}
+
+// put sets the value of a key, in its place or at the end.
+func put(m *yaml.Node, key string, value *yaml.Node) {
+	for i := 0; i+1 < len(m.Content); i += 2 {
+		if m.Content[i].Value == key {
+			value.HeadComment, value.LineComment, value.FootComment = m.Content[i+1].HeadComment, m.Content[i+1].LineComment, m.Content[i+1].FootComment
+			m.Content[i+1] = value
+			return
+		}
+	}
+	m.Content = append(m.Content, text(key), value)
+}
+
+// named returns the element of a list whose member name is this.
+func named(list *yaml.Node, name string) *yaml.Node {
+	if list == nil || list.Kind != yaml.SequenceNode {
+		return nil
+	}
+	for _, e := range list.Content {
+		if scalar(member(e, "name")) == name {
+			return e
+		}
+	}
+	return nil
+}
+
+func names(list *yaml.Node) (all []string) {
+	if list == nil {
+		return nil
+	}
+	for _, e := range list.Content {
+		if n := scalar(member(e, "name")); n != "" {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+func texts(list *yaml.Node) (all []string) {
+	if list == nil || list.Kind != yaml.SequenceNode {
+		return nil
+	}
+	for _, e := range list.Content {
+		all = append(all, e.Value)
+	}
+	return all
+}
+
+func scalar(n *yaml.Node) string {
+	if n == nil || n.Kind != yaml.ScalarNode {
+		return ""
+	}
+	return n.Value
+}
+
+// text is a scalar that is read as a text, whatever is in it.
+func text(s string) *yaml.Node {
+	n := new(yaml.Node)
+	n.SetString(s)
+	if strings.Contains(s, "\n") {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	var v any
+	if yaml.Unmarshal([]byte(s), &v) == nil {
+		if _, ok := v.(string); !ok { // yes, 12, null
+			n.Style = yaml.DoubleQuotedStyle
+		}
+	}
+	return n
+}

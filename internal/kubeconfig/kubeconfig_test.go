@@ -1,0 +1,119 @@
+package kubeconfig
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const before = `# my clusters
+apiVersion: v1
+kind: Config
+current-context: lab # the usual one
+clusters:
+  - name: lab
+    cluster:
+      server: https://lab.example:6443
+  - name: prod
+    cluster:
+      server: https://prod.example:6443
+contexts:
+  - name: lab
+    context: {cluster: lab, user: jo}
+  # handle with care
+  - name: prod
+    context:
+      cluster: prod
+      namespace: web
+users:
+  - name: jo
+    user:
+      token: not-a-token # rotated by hand
+`
+
+func TestSet(t *testing.T) {
+	e := Entry{User: "csp-prod", Context: "prod", Command: "cspctl", Profile: "prod"}
+	after, err := Set([]byte(before), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(strings.TrimSpace(before), "\n") {
+		if !strings.Contains(string(after), strings.TrimSpace(line)) {
+			t.Errorf("this is gone: %s", line)
+		}
+	}
+	var got struct {
+		Contexts []struct {
+			Name    string
+			Context struct{ Cluster, User, Namespace string }
+		}
+		Users []struct {
+			Name string
+			User struct {
+				Token string
+				Exec  struct {
+					APIVersion      string `yaml:"apiVersion"`
+					Command         string
+					Args            []string
+					InteractiveMode string `yaml:"interactiveMode"`
+				}
+			}
+		}
+	}
+	if err := yaml.Unmarshal(after, &got); err != nil {
+		t.Fatal(err)
+	}
+	if c := got.Contexts[1].Context; c.User != "csp-prod" || c.Cluster != "prod" || c.Namespace != "web" || got.Contexts[0].Context.User != "jo" {
+		t.Errorf("%+v", got.Contexts)
+	}
+	u := got.Users[1]
+	if u.Name != "csp-prod" || u.User.Exec.APIVersion != apiVersion || strings.Join(u.User.Exec.Args, " ") != "token prod -o exec-credential" || u.User.Exec.InteractiveMode != "IfAvailable" {
+		t.Errorf("%+v", u)
+	}
+	again, err := Set(after, e)
+	if err != nil || string(again) != string(after) {
+		t.Errorf("the second time it is another file: %v\n%s", err, again)
+	}
+	e.Profile = "other"
+	if other, err := Set(after, e); err != nil || !strings.Contains(string(other), "- other") || strings.Contains(string(other), "- prod\n            - -o") {
+		t.Errorf("%v\n%s", err, other)
+	}
+}
+
+func TestSetRefuses(t *testing.T) {
+	if _, err := Set([]byte(before), Entry{User: "jo", Context: "prod", Command: "cspctl", Profile: "prod"}); !errors.Is(err, ErrOther) {
+		t.Errorf("somebody else's entry: %v", err)
+	}
+	if after, err := Set([]byte(before), Entry{User: "jo", Context: "prod", Command: "cspctl", Profile: "prod", Replace: true}); err != nil || strings.Contains(string(after), "not-a-token") {
+		t.Errorf("with --replace: %v\n%s", err, after)
+	}
+	_, err := Set([]byte(before), Entry{User: "x", Context: "nowhere", Command: "cspctl", Profile: "prod"})
+	if e, ok := errors.AsType[*NoContextError](err); !ok || e.Error() != "there is no context nowhere: it has lab, prod" {
+		t.Errorf("%v", err)
+	}
+	for _, garbage := range []string{"", "{", "[]", "a: b\n---\nc: d\n", "contexts: 5", "contexts: [{name: prod, context: 5}]", "\x00"} {
+		if _, err := Set([]byte(garbage), Entry{User: "x", Context: "prod", Command: "cspctl", Profile: "prod"}); err == nil {
+			t.Errorf("%q is taken", garbage)
+		}
+	}
+	if after, err := Set([]byte("users: []\ncontexts: [{name: \"yes\", context: {cluster: c}}]"), Entry{User: "12", Context: "yes", Command: "cspctl", Profile: "prod"}); err != nil || !strings.Contains(string(after), `"12"`) {
+		t.Errorf("%v\n%s", err, after)
+	}
+}
+
+func FuzzSet(f *testing.F) {
+	f.Add(before)
+	f.Add("contexts: [{name: prod, context: {}}]\nusers: &u []\nx: *u")
+	f.Fuzz(func(t *testing.T, file string) {
+		e := Entry{User: "csp", Context: "prod", Command: "cspctl", Profile: "prod"}
+		after, err := Set([]byte(file), e)
+		if err != nil {
+			return
+		}
+		if again, err := Set(after, e); err != nil || string(again) != string(after) {
+			t.Errorf("%v\n%q became %q and %q", err, file, after, again)
+		}
+	})
+}
