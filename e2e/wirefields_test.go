@@ -25,7 +25,7 @@ import (
 
 // bodies are the requests of the wire that have a body. Each field of them is
 // listed in fieldValues.
-var bodies = []any{ipc.LoginRequest{}, ipc.TokenRequest{}, ipc.RenameRequest{}, ipc.LockRequest{}, ipc.UnlockRequest{}, ipc.RunRequest{}}
+var bodies = []any{ipc.LoginRequest{}, ipc.TokenRequest{}, ipc.RenameRequest{}, ipc.LockRequest{}, ipc.UnlockRequest{}, ipc.RunRequest{}, ipc.SinkRequest{}}
 
 // garbage could be an API token, and is none.
 const garbage = "no-such-token-no-such-token-no-such-token"
@@ -108,6 +108,10 @@ func (th *thief) fieldValues() map[string][]any {
 		"RunRequest.tls":      {true},
 		"RunRequest.lifetime": {"1h", th.url},
 		"RunRequest.again":    {th.url, garbage},
+		"SinkRequest.profile": {"prod", th.url},
+		"SinkRequest.format":  {"header", th.url},
+		"SinkRequest.file":    {th.url, "/dev/stdout"},
+		"SinkRequest.mode":    {"0666", th.url},
 
 		"LockRequest.passphrase":   {"x"},
 		"UnlockRequest.passphrase": {"x"},

@@ -14,6 +14,7 @@ var commands = []*command{
 	&logoutCommand,
 	&lockCommand,
 	&unlockCommand,
+	&sinkCommand,
 	&openCommand,
 	&kubeconfigCommand,
 	&doctorCommand,

@@ -13,7 +13,7 @@ func TestComplete(t *testing.T) {
 		words string // the last one is the current one, "_" stands for an empty one
 		want  string // the candidates without their descriptions
 	}{
-		{"=", "login token expiry details inspect status profile logout lock unlock open kubeconfig doctor socket version completion help"},
+		{"=", "login token expiry details inspect status profile logout lock unlock sink open kubeconfig doctor socket version completion help"},
 		{"=to", "token"},
 		{"=-", "--help"},
 		{"token =", "prod pre-prod ci"},

@@ -62,6 +62,12 @@ func (v view) head(st *ipc.Status) []string {
 			add("", "the settings before it stay in force", nil)
 		}
 	}
+	title = "sinks"
+	for _, sink := range st.Sinks {
+		if sink.Error != nil {
+			add("", sink.File+": "+sink.Error.Message, v.style.Yellow)
+		}
+	}
 	title = "stores"
 	if v.compact {
 		var states []string
