@@ -14,6 +14,7 @@ import (
 	"github.com/cspctl/cspctl/internal/hook"
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/provider"
+	"github.com/cspctl/cspctl/internal/tools"
 	"github.com/cspctl/cspctl/internal/upstream"
 	"github.com/cspctl/cspctl/internal/vcd"
 )
@@ -154,6 +155,15 @@ func (s *settings) hook() hook.Settings {
 
 // sockets are those for others than the owner.
 func (s *settings) sockets() []config.Socket { return s.now().Sockets }
+
+// tools is the table for cspctl exec --for.
+func (s *settings) tools() []ipc.Tool {
+	changes := map[string]tools.Change{}
+	for name, t := range s.now().Tools {
+		changes[name] = tools.Change{Title: t.Title, Env: t.Vars(), TLS: t.TLS}
+	}
+	return tools.With(tools.Known(), changes)
+}
 
 // providers is every way to turn a stored secret into an access token.
 func (s *settings) providers() map[string]agent.Provider {

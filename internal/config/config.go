@@ -50,6 +50,7 @@ type Settings struct {
 	Profiles map[string]Profile `toml:"profiles"`
 	Sockets  []Socket           `toml:"sockets"`
 	Sinks    Sinks              `toml:"sinks"`
+	Tools    map[string]Tool    `toml:"tools"`
 
 	ca []byte
 }
@@ -131,6 +132,9 @@ func parse(path string, b []byte) (Settings, error) {
 	}
 	if text := s.Sinks.check(); text != "" {
 		return Settings{}, &Error{path, lineOf(b, "sinks.dirs"), text}
+	}
+	if key, text := s.checkTools(); text != "" {
+		return Settings{}, &Error{path, lineOf(b, key), text}
 	}
 	if key, text := s.checkWarnings(); text != "" {
 		return Settings{}, &Error{path, lineOf(b, key), text}

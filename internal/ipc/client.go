@@ -61,11 +61,15 @@ func (c *Client) Do(req Request) (*Reply, error) {
 		return nil, explain(err, path)
 	}
 	c.path = path
+	c.noteVersion(reply)
+	return reply, nil
+}
+
+func (c *Client) noteVersion(reply *Reply) {
 	if v := reply.Header(HeaderVersion); v != "" && v != Version && !c.noted && c.o.OnVersion != nil {
 		c.noted = true
 		c.o.OnVersion(v)
 	}
-	return reply, nil
 }
 
 func (c *Client) exchange(raw []byte, ownOnly bool, deadline time.Time) (*Reply, string, error) {

@@ -11,6 +11,12 @@ import (
 // environment, and the exit code is the program's. It returns if that can't be
 // done.
 func InPlace(exe string, args []string) (code int, err error) {
-	err = syscall.Exec(exe, append([]string{exe}, args...), os.Environ())
+	return InPlaceWith(exe, append([]string{exe}, args...), os.Environ())
+}
+
+// InPlaceWith is InPlace with all arguments, the name of the program first, and
+// another environment.
+func InPlaceWith(exe string, argv, env []string) (code int, err error) {
+	err = syscall.Exec(exe, argv, env)
 	return -1, &os.PathError{Op: "exec", Path: exe, Err: err}
 }

@@ -41,6 +41,8 @@ type Options struct {
 
 	// Config tells the condition of the settings.
 	Config func() ipc.ConfigStatus
+	// Tools is the table for cspctl exec --for. Nil: it is empty.
+	Tools func() []ipc.Tool
 	// Unusable returns the error that answers every request which needs
 	// settings, where there never were any that could be used; else nil.
 	Unusable func() *ipc.Error

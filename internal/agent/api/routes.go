@@ -41,6 +41,7 @@ var routes = []route{
 	{pattern: "DELETE /v1/sinks", roles: Owner, handle: removeSink, action: "sink remove"},
 	{pattern: "GET /v1/expiry", roles: Observe | Owner, handle: expiry, action: "expiry", reads: true},
 	{pattern: "GET /v1/events", roles: Observe | Owner, handle: events, action: "events", reads: true},
+	{pattern: "GET /v1/tools", roles: Token | Owner, handle: knownTools, action: "tools", reads: true},
 	{pattern: "GET /metrics", roles: Observe | Owner, handle: metrics, action: "metrics", reads: true, always: true},
 	{pattern: "POST /v1/lock", roles: Owner, handle: lock, action: "lock"},
 	{pattern: "POST /v1/unlock", roles: Owner, handle: unlock, action: "unlock"},
