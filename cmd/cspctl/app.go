@@ -22,6 +22,7 @@ type environment struct {
 	openScreen func() (screen, error)
 	now        func() time.Time
 	inPlace    func(exe string, args []string) (code int, err error) // of this program
+	environ    func() []string
 }
 
 // terminal is where a person is asked.
@@ -58,6 +59,7 @@ func system() environment {
 		},
 		now:     time.Now,
 		inPlace: ipc.InPlace,
+		environ: os.Environ,
 	}
 }
 
@@ -66,6 +68,7 @@ type app struct {
 	environment
 	commands []*command
 	running  *command // nil until one is found
+	tail     []string // what stood behind --, of a command that takes it apart
 	output   string   // the form asked for by -o
 	json     bool     // it is json: errors and warnings are, too
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,6 +20,7 @@ type command struct {
 	help     string // paragraphs, without the usage line and the flags
 	examples string // command lines, one a line
 	tooMany  string // what to say of an argument too many; "" for the usual
+	tail     string // what stands behind --, as shown, and is nobody's flag: CMD ...
 
 	// setup declares the flags and returns what runs with them. nil if the
 	// command only has commands below it.
@@ -93,6 +95,11 @@ func (a *app) dispatch(args []string) error {
 	}
 	fs := newFlags(cmd)
 	runIt := cmd.setup(fs)
+	if cmd.tail != "" {
+		if i := slices.Index(rest, "--"); i >= 0 {
+			rest, a.tail = rest[:i], rest[i+1:]
+		}
+	}
 	words, help, err := parse(fs, rest)
 	switch {
 	case help:

@@ -6,6 +6,8 @@ package main
 var commands = []*command{
 	&loginCommand,
 	&tokenCommand,
+	&execCommand,
+	&envCommand,
 	&expiryCommand,
 	&detailsCommand,
 	&inspectCommand,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cspctl/cspctl/internal/ipc"
+	"github.com/cspctl/cspctl/internal/term"
 )
 
 // completeFile is what the scripts take for "complete a path here".
@@ -67,14 +68,16 @@ func (a *app) candidates(words []string, current string) (found []candidate, pre
 		return []candidate{{"--help", "show help"}}, "", current
 	case at.table != nil:
 		return commandNames(at.table), "", current
+	case at.flagsOver && at.cmd.tail != "":
+		return []candidate{{completeFile, ""}}, "", current
 	case at.pending != nil:
-		return valuesOf(at.pending), "", current
+		return a.valuesOf(at.pending), "", current
 	case !at.flagsOver && has && strings.HasPrefix(name, "-"):
 		f := at.flags.Lookup(strings.TrimLeft(name, "-"))
 		if f == nil {
 			return nil, "", current
 		}
-		return valuesOf(f), name + "=", value
+		return a.valuesOf(f), name + "=", value
 	case !at.flagsOver && strings.HasPrefix(current, "-"):
 		return flagNames(at.flags), "", current
 	}
@@ -144,8 +147,12 @@ func flagNames(fs *flag.FlagSet) []candidate {
 	return append(out, candidate{"--help", "show help"})
 }
 
-func valuesOf(f *flag.Flag) []candidate {
+func (a *app) valuesOf(f *flag.Flag) []candidate {
 	switch v := f.Value.(type) {
+	case toolName:
+		return a.toolNames(v.list)
+	case *envList:
+		return v.candidates()
 	case choice:
 		return plainWords(v.from)
 	case file:
@@ -190,12 +197,8 @@ func (a *app) argValues(at cursor) []candidate {
 // profileNames asks a running agent, and no longer than a person who pressed
 // a key would wait.
 func (a *app) profileNames() []candidate {
-	c := ipc.Open(ipc.Options{Getenv: a.getenv, NoStart: true})
-	reply, err := c.Do(ipc.Request{Method: "GET", Path: "/v1/profiles", Accept: "application/json", Timeout: 300 * time.Millisecond})
 	var list ipc.Profiles
-	if err != nil || reply.Status != 200 || json.Unmarshal(reply.Body, &list) != nil {
-		return nil
-	}
+	a.askQuickly("/v1/profiles", &list)
 	var out []candidate
 	for _, p := range list.Profiles {
 		if ipc.CheckName(p.Name) == nil { // a name is code to some shells
@@ -203,4 +206,29 @@ func (a *app) profileNames() []candidate {
 		}
 	}
 	return out
+}
+
+// toolNames is profileNames for --for.
+func (a *app) toolNames(withList bool) []candidate {
+	var list ipc.Tools
+	a.askQuickly("/v1/tools", &list)
+	var out []candidate
+	for _, t := range list.Tools {
+		if ipc.CheckName(t.Name) == nil {
+			out = append(out, candidate{t.Name, term.Clean(t.Title)})
+		}
+	}
+	if withList {
+		out = append(out, candidate{toolList, "print the table"})
+	}
+	return out
+}
+
+// askQuickly leaves out empty where no agent answers in time.
+func (a *app) askQuickly(path string, out any) {
+	c := ipc.Open(ipc.Options{Getenv: a.getenv, NoStart: true})
+	reply, err := c.Do(ipc.Request{Method: "GET", Path: path, Accept: "application/json", Timeout: 300 * time.Millisecond})
+	if err == nil && reply.Status == 200 {
+		_ = json.Unmarshal(reply.Body, out)
+	}
 }

@@ -4,16 +4,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cspctl/cspctl/internal/ipc"
 )
 
 func TestComplete(t *testing.T) {
 	f := newAgent(t)
 	f.profiles("prod", "pre-prod", "ci", "bad name;rm")
+	f.json("GET /v1/tools", ipc.Tools{Tools: []ipc.Tool{{Name: "vib"}, {Name: "vdk"}, {Name: "x;rm"}}})
 	for _, c := range []struct {
 		words string // the last one is the current one, "_" stands for an empty one
 		want  string // the candidates without their descriptions
 	}{
-		{"=", "login token expiry details inspect status profile logout lock unlock sink open kubeconfig doctor socket version completion help"},
+		{"=", "login token exec env expiry details inspect status profile logout lock unlock sink open kubeconfig doctor socket version completion help"},
 		{"=to", "token"},
 		{"=-", "--help"},
 		{"token =", "prod pre-prod ci"},
@@ -48,6 +51,15 @@ func TestComplete(t *testing.T) {
 		{"help profile =u", "use"},
 		{"help profile use =", ""},
 		{"completion =", "bash zsh fish powershell"},
+		{"exec --for =", "vib vdk list"},
+		{"exec --for =vi", "vib"},
+		{"exec =--for=vd", "--for=vdk"},
+		{"exec =p", "prod pre-prod"},
+		{"exec prod --for vib -- terra =", ":file"},
+		{"exec prod -- =-", ":file"},
+		{"exec --env =", ""},
+		{"env --for =", "vib vdk"},
+		{"env --shell =f", "fish"},
 		{"nonsense =", ""},
 		{"socket =", ""},
 		{"no current word", ""},

@@ -246,6 +246,7 @@ func (s shell) run(t *testing.T, args ...string) result {
 		},
 		now:     func() time.Time { return noon },
 		inPlace: s.inPlace,
+		environ: os.Environ,
 	}
 	if s.stdout != nil {
 		env.stdout = s.stdout

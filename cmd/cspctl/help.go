@@ -102,6 +102,9 @@ func usageLine(cmd *command, path string) string {
 	if has {
 		s += " [flags]"
 	}
+	if cmd.tail != "" {
+		s += " -- " + cmd.tail
+	}
 	return s
 }
 

@@ -147,14 +147,8 @@ func (a *app) warnings(mode string) string {
 
 // checkVariable accepts what a POSIX shell takes for the name of a variable.
 func checkVariable(s string) error {
-	ok := s != "" && len(s) <= 128
-	for i := range len(s) {
-		c := s[i]
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_'
-		ok = ok && (letter || i > 0 && '0' <= c && c <= '9')
-	}
-	if !ok {
-		return usage("not a name that a shell takes for a variable: "+quote(s), "use letters, digits and _, no digit first")
+	if err := ipc.CheckVariable(s); err != nil { // a nil *ipc.Error is no nil error
+		return err
 	}
 	return nil
 }

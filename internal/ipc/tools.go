@@ -52,7 +52,7 @@ func CheckVariable(name string) *Error {
 		ok = ok && (letter || i > 0 && '0' <= c && c <= '9')
 	}
 	if !ok {
-		return &Error{Code: CodeBadRequest, Message: "not the name of a variable: " + printable(name), Hint: "use letters, digits and _, no digit first"}
+		return &Error{Code: CodeBadRequest, Message: "not a name that a shell takes for a variable: " + printable(name), Hint: "use letters, digits and _, no digit first"}
 	}
 	return nil
 }

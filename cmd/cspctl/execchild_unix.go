@@ -1,0 +1,142 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cspctl/cspctl/internal/ipc"
+)
+
+// runInPlace returns only where that failed.
+func runInPlace(exe string, argv, env []string) (code int, err error) {
+	return ipc.InPlaceWith(exe, argv, env)
+}
+
+// passedOn are the signals that are meant for the command. The last two come from
+// the terminal to all of its foreground group.
+var passedOn = []os.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGINT, syscall.SIGQUIT}
+
+// runChild runs a program with this one's terminal, process group and descriptors,
+// and returns its exit code, as a shell has it. The error says that it was not
+// started.
+func runChild(exe string, argv, env []string) (code int, err error) {
+	signals := make(chan os.Signal, 16)
+	for _, s := range passedOn {
+		if !signal.Ignored(s) { // as nohup asked for: the command inherits that
+			signal.Notify(signals, s)
+		}
+	}
+	defer signal.Stop(signals)
+
+	type start struct {
+		p   *os.Process
+		err error
+	}
+	started, ended := make(chan start), make(chan *os.ProcessState)
+	go func() {
+		// PR_SET_PDEATHSIG looks at the end of the thread that forked.
+		runtime.LockOSThread()
+		p, err := os.StartProcess(exe, argv, &os.ProcAttr{Env: env, Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}, Sys: dyingWithUs()})
+		started <- start{p, err}
+		if err == nil {
+			state, _ := p.Wait()
+			ended <- state
+		}
+	}()
+	s := <-started
+	if s.err != nil {
+		return 0, s.err
+	}
+	for {
+		select {
+		case sig := <-signals:
+			if (sig == syscall.SIGINT || sig == syscall.SIGQUIT) && inForeground() {
+				continue // the command has it already
+			}
+			_ = s.p.Signal(sig)
+		case state := <-ended:
+			return codeOfState(state), nil
+		}
+	}
+}
+
+func codeOfState(state *os.ProcessState) int {
+	ws, ok := state.Sys().(syscall.WaitStatus)
+	switch {
+	case !ok:
+		return exitFailure
+	case ws.Signaled():
+		return 128 + int(ws.Signal())
+	}
+	return ws.ExitStatus()
+}
+
+// inForeground reports whether keys like Ctrl-C reach the process group of this
+// process, and with it the command.
+func inForeground() bool {
+	fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = unix.Close(fd) }()
+	group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
+}
+
+func hasSlash(name string) bool { return strings.Contains(name, "/") }
+
+// lookPath finds a program as a shell does.
+func (a *app) lookPath(name string) (string, error) {
+	if hasSlash(name) {
+		switch err := runnable(name); {
+		case err == nil:
+			return name, nil
+		case isMissing(err):
+			return "", a.notFound(name)
+		default:
+			return "", a.cantRun(err)
+		}
+	}
+	var denied error
+	for _, dir := range strings.Split(a.getenv("PATH"), ":") {
+		if dir == "" {
+			dir = "."
+		}
+		path := dir + "/" + name
+		err := runnable(path)
+		if err == nil {
+			return path, nil
+		}
+		if !isMissing(err) && !errors.Is(err, syscall.EISDIR) {
+			denied = err
+		}
+	}
+	if denied != nil {
+		return "", a.cantRun(denied)
+	}
+	return "", a.notFound(name)
+}
+
+func isMissing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+func runnable(path string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return syscall.EISDIR
+	}
+	return unix.Access(path, unix.X_OK)
+}
