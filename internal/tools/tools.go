@@ -24,7 +24,7 @@ const (
 )
 
 func env(pairs ...string) []ipc.ToolVar {
-	var list []ipc.ToolVar
+	list := []ipc.ToolVar{}
 	for i := 0; i < len(pairs); i += 2 {
 		list = append(list, ipc.ToolVar{Name: pairs[i], Value: pairs[i+1]})
 	}
@@ -54,10 +54,10 @@ func Known() []ipc.Tool {
 		{Name: "terraform-vcfa", Title: "Terraform provider vcfa", Renews: never, Env: env("VCFA_AUTH_TYPE", "token", "VCFA_TOKEN", "{access}"),
 			Note: "VCFA_URL and VCFA_ORG are yours to set"},
 		// tanzu-cli, pkg/command/context.go: TANZU_API_TOKEN; the issuer is in the context.
-		{Name: "tanzu", Title: "Tanzu CLI", Renews: "after half of the token's life", Env: env("TANZU_API_TOKEN", "{standin}", "CSPCTL_URL", "{url}"),
-			Note: "the issuer of its context must be $CSPCTL_URL/csp/gateway/am/api: a context with another one is CSP's own"},
+		{Name: "tanzu", Title: "Tanzu CLI", Renews: "after half of the token's life", Env: env("TANZU_API_TOKEN", "{standin}", "CSP_URL", "{url}"),
+			Note: "the issuer of its context must be $CSP_URL/csp/gateway/am/api: a context with another one is CSP's own"},
 		// The host of the exchange is built in.
-		{Name: "tmc", Title: "Tanzu Mission Control CLI", Env: env(), Renews: never,
+		{Name: "tmc", Title: "Tanzu Mission Control CLI", Env: env(),
 			Reason: "the tmc CLI takes an API token alone, and no setting points its exchange elsewhere"},
 		// mkpcli, internal/csp: CSP_API_TOKEN, CSP_HOST (a host).
 		{Name: "mkpcli", Title: "VMware Marketplace CLI", Renews: onEach, TLS: true,
@@ -83,11 +83,12 @@ func Known() []ipc.Tool {
 		{Name: "vcd-cli", Title: "vcd-cli", Renews: never, Env: env("VCD_TOKEN", "{access}"),
 			Note: "in a shell that exec starts: vcd login HOST ORG USER --session-id \"$VCD_TOKEN\", which stores it in its profile until vcd logout"},
 		// VCF CLI exchanges at the VCFA's own host.
-		{Name: "vcf", Title: "VCF CLI", Env: env(), Renews: never,
+		{Name: "vcf", Title: "VCF CLI", Env: env(),
 			Reason: "the VCF CLI takes an API token alone, and exchanges it at the endpoint that it talks to"},
-		// govc and its kin: nothing of CSP.
+		// Connect-CIServer takes a session, Connect-Vmc no access token.
 		{Name: "powercli", Title: "PowerCLI", Renews: never, Env: env("CSP_AUTH", "{access}"),
 			Note: "for Connect-CIServer -SessionId \"Bearer $env:CSP_AUTH\"; Connect-Vmc takes an API token alone"},
+		// A header, and the name that CSP's own documentation gives the variable.
 		{Name: "curl", Title: "curl and scripts", Renews: never, Env: env("CSP_AUTH", "{access}"),
 			Note: "as with cspctl token -o env; printf '%s' \"csp-auth-token: $CSP_AUTH\" | curl -H @- keeps it out of the process list"},
 	}
