@@ -365,15 +365,51 @@ func TestExecDoesNotInsistOnARunThatIsRefused(t *testing.T) {
 	}
 	<-r.began
 	r.mu.Lock()
-	r.refuse = &ipc.Error{Code: ipc.CodeNotLoggedIn, Message: "profile prod is not logged in"}
+	r.refuse = &ipc.Error{Code: ipc.CodeNoSuchProfile, Message: "there is no profile prod"}
 	r.mu.Unlock()
 	close(r.cut)
 	<-r.began
 	time.Sleep(4 * firstPause) // nothing can be waited for: it must not come
 	_ = in.Close()
-	if code := exitOf(t, cmd.Wait()); code != 5 || strings.Count(errs.String(), "warning:") != 1 || !strings.Contains(errs.String(), "is not logged in") || len(r.began) > 0 {
+	if code := exitOf(t, cmd.Wait()); code != 5 || strings.Count(errs.String(), "warning:") != 1 || !strings.Contains(errs.String(), "there is no profile prod") || len(r.began) > 0 {
 		t.Errorf("%d, %q, %d more requests", code, errs, len(r.began))
 	}
+}
+
+// What a person can mend is said once, and tried again.
+func TestExecWaitsForALogin(t *testing.T) {
+	f, r := agentOfRuns(t)
+	cmd, errs := process(t, f, "cspctl", "exec", "--for", "vmc", "--", "cat")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-r.began
+	r.mu.Lock()
+	cut := r.cut
+	r.cut = make(chan struct{})
+	r.refuse = &ipc.Error{Code: ipc.CodeNotLoggedIn, Message: "profile prod has no secret stored"}
+	r.mu.Unlock()
+	close(cut)
+	<-r.began
+	<-r.began
+	r.mu.Lock()
+	r.refuse = nil
+	r.mu.Unlock()
+	for again := false; !again; {
+		<-r.began
+		r.mu.Lock()
+		again = r.refuse == nil
+		r.mu.Unlock()
+	}
+	_ = in.Close()
+	if code := exitOf(t, cmd.Wait()); code != 0 || strings.Count(errs.String(), "warning:") != 1 || !strings.Contains(errs.String(), "has no secret stored") {
+		t.Errorf("%d, %q", code, errs)
+	}
+	<-r.ended
 }
 
 func TestToolList(t *testing.T) {

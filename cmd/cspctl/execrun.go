@@ -104,12 +104,15 @@ func (f *follower) again() bool {
 		if f.stopped() {
 			return false
 		}
+		toWait := unsaid
 		switch codeOf(err) {
-		case ipc.CodeBadRequest, ipc.CodeNoSuchProfile, ipc.CodeNotLoggedIn, ipc.CodeNotAllowed, ipc.CodeNotFound:
+		case ipc.CodeBadRequest, ipc.CodeNoSuchProfile, ipc.CodeNotAllowed, ipc.CodeNotFound:
 			f.a.warn("the stand-in has ended with its agent: "+err.Error(), "the command goes on without one")
 			return false
+		case ipc.CodeNotLoggedIn, ipc.CodeLocked, ipc.CodeStoreLocked: // a person can mend that
+			toWait = 0
 		}
-		if !said && time.Since(since) > unsaid {
+		if !said && time.Since(since) > toWait {
 			said = true
 			f.a.warn("no agent goes on with the stand-in: "+err.Error(), "it is tried again for as long as the command runs")
 		}
