@@ -42,7 +42,7 @@ cspctl exec --for list`,
 		outputVar(fs, &o.output, "text", "json")
 		return func(a *app, args []string) error { return runExec(a, args, o, isSet(fs, "o")) }
 	},
-	end: endOfDoctor,
+	end: endOfOther,
 }
 
 type execOptions struct {
