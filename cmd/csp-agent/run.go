@@ -120,7 +120,7 @@ func serve(find func(func(string) string) (files, error), log *slog.Logger, leve
 	handler := func(role api.Role, path string) http.Handler {
 		return api.New(api.Options{
 			Agent: a, Role: role, Socket: path, Audit: audit, Events: tell.events, Runs: runs, Sinks: sinks, Log: log,
-			Config: settings.status, Unusable: settings.unusable, Grants: settings.grants, Tools: settings.tools,
+			Config: settings.status, Unusable: settings.unusable, Grants: settings.grants, Tools: settings.tools, Hosts: settings.hosts,
 			Metrics: counted.Page, Refused: func(p listen.Peer, reason string) { counted.Refused(p.UID, reason) },
 		})
 	}

@@ -137,6 +137,9 @@ func (s *settings) grants(profile string) api.Grant {
 	return api.Grant{UIDs: p.UIDs, GIDs: p.GIDs}
 }
 
+// hosts are those to which cspctl curl may go besides.
+func (s *settings) hosts() []string { return s.now().Curl.Hosts }
+
 // stages are the stages of warning for a profile.
 func (s *settings) stages(profile string) expiry.Stages { return s.now().Stages(profile) }
 

@@ -44,6 +44,7 @@ type Settings struct {
 	// LogLevel is debug, info (the default), warn or error.
 	LogLevel string `toml:"log_level"`
 
+	Curl     Curl               `toml:"curl"`
 	Expiry   Expiry             `toml:"expiry"`
 	Hook     Hook               `toml:"hook"`
 	Lock     Lock               `toml:"lock"`
@@ -126,6 +127,9 @@ func parse(path string, b []byte) (Settings, error) {
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5" {
 			return Settings{}, &Error{path, lineOf(b, "https_proxy"), "https_proxy is a URL like http://proxy.example:3128"}
 		}
+	}
+	if text := s.Curl.check(); text != "" {
+		return Settings{}, &Error{path, lineOf(b, "curl.hosts"), text}
 	}
 	if key, text := s.Lock.check(runtime.GOOS); text != "" {
 		return Settings{}, &Error{path, lineOf(b, key), text}

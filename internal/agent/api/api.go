@@ -35,6 +35,8 @@ type Options struct {
 	// Grants returns for whom the settings list a profile; the role Token alone
 	// asks. Nil: nobody is listed.
 	Grants func(profile string) Grant
+	// Hosts are those that the settings add to GET /v1/hosts. Nil: none.
+	Hosts func() []string
 	// Listed reports whether the peer of a request is in a list; nil:
 	// listen.Listed.
 	Listed func(ctx context.Context, uids, gids []uint32) bool

@@ -25,6 +25,7 @@ var routes = []route{
 	{pattern: "GET /v1/token", roles: Token | Owner, handle: getToken, action: actionToken},
 	{pattern: "POST /v1/token", roles: Token | Owner, handle: postToken, action: actionToken},
 	{pattern: "POST /v1/runs", roles: Token | Owner, handle: run, action: actionRun},
+	{pattern: "GET /v1/hosts", roles: Token | Owner, handle: hosts, action: "hosts", reads: true},
 	{pattern: "GET /v1/status", roles: Observe | Owner, handle: status, action: "status", reads: true, always: true},
 	{pattern: "GET /v1/profiles", roles: Token | Owner, handle: profiles, action: "profiles", reads: true, always: true},
 	{pattern: "GET /v1/profiles/{name}", roles: Owner, handle: profile, action: "profile", reads: true, always: true},
