@@ -19,6 +19,7 @@ type command struct {
 	summary  string // one line, for the list of commands
 	help     string // paragraphs, without the usage line and the flags
 	examples string // command lines, one a line
+	raw      bool   // it reads its arguments itself, flags included
 	tooMany  string // what to say of an argument too many; "" for the usual
 	tail     string // what stands behind --, as shown, and is nobody's flag: CMD ...
 
@@ -95,6 +96,13 @@ func (a *app) dispatch(args []string) error {
 	}
 	fs := newFlags(cmd)
 	runIt := cmd.setup(fs)
+	if cmd.raw {
+		a.setOutput("")
+		if len(rest) > 0 && isHelp(rest[0]) {
+			return a.print(a.commandHelp(cmd, path))
+		}
+		return runIt(a, rest)
+	}
 	if cmd.tail != "" {
 		if i := slices.Index(rest, "--"); i >= 0 {
 			rest, a.tail = rest[:i], rest[i+1:]

@@ -8,6 +8,7 @@ var commands = []*command{
 	&tokenCommand,
 	&execCommand,
 	&envCommand,
+	&curlCommand,
 	&expiryCommand,
 	&detailsCommand,
 	&inspectCommand,

@@ -16,7 +16,7 @@ func TestComplete(t *testing.T) {
 		words string // the last one is the current one, "_" stands for an empty one
 		want  string // the candidates without their descriptions
 	}{
-		{"=", "login token exec env expiry details inspect status profile logout lock unlock sink open kubeconfig doctor socket version completion help"},
+		{"=", "login token exec env curl expiry details inspect status profile logout lock unlock sink open kubeconfig doctor socket version completion help"},
 		{"=to", "token"},
 		{"=-", "--help"},
 		{"token =", "prod pre-prod ci"},
@@ -31,6 +31,8 @@ func TestComplete(t *testing.T) {
 		{"token -o =", "raw json header bearer env exec-credential"},
 		{"token -o =j", "json"},
 		{"token =-o=j", "-o=json"},
+		{"curl =p", "prod pre-prod"},
+		{"curl --auth =", "header bearer"},
 		{"token =--kind=", "--kind=access --kind=id --kind=proxy"},
 		{"token --kind = =", "access id proxy"}, // bash splits at =
 		{"token --kind = =i", "id"},

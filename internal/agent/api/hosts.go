@@ -9,7 +9,7 @@ import (
 )
 
 // cspHosts take the token as csp-auth-token: the consoles themselves, VMware
-// Cloud on AWS, HCX, the Usage Meter, Aria Operations for Networks (on the API
+// Cloud on AWS, HCX, Aria Operations for Networks (on the API
 // host that other services of Aria share, which take it as Bearer), the Cloud
 // Sizer and Tanzu Service Mesh.
 var cspHosts = []string{
@@ -17,7 +17,7 @@ var cspHosts = []string{
 	"console.cloud.vmware.com", "console-stg.cloud.vmware.com", "console.cloud-us-gov.vmware.com",
 	"console.tanzu.broadcom.com", "console-stg.tanzu.broadcom.com", "console.cloud.broadcom.com",
 	"saas.csp.vmware.com", "stg.csp.vmware.com",
-	"*.hcx.vmware.com", "*.usagemeter.vmware.com", "ucp.vmware.com", "vmcsizer.vmware.com",
+	"*.hcx.vmware.com", "vmcsizer.vmware.com",
 	"api.mgmt.cloud.vmware.com/ni/", "*.api.mgmt.cloud.vmware.com/ni/",
 	"*.nsxservicemesh.vmware.com",
 }

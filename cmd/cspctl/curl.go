@@ -1,0 +1,127 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"runtime"
+
+	"github.com/cspctl/cspctl/internal/ipc"
+)
+
+var curlCommand = command{
+	name: "curl",
+	args: []arg{{name: "PROFILE", optional: true, kind: profileArg}, {name: "OPTIONS", optional: true}, {name: "URL"}},
+	raw:  true,
+
+	summary: "run curl with an access token that no process list shows",
+	help: `
+The token reaches curl through a file that only curl has open; it is in no
+argument and no variable. curl reads no .curlrc and expands no [] and {} in the
+URL, of which there is one. It is https; http is for loopback alone, and
+then goes through no proxy.
+
+The token goes to the profile's own server and, for servers of VMware Cloud
+Services, to hosts below vmware.com and broadcom.com. More are in the
+settings of the agent: hosts = ["api.example.com"] below [curl].
+
+Of curl's options, these are taken, with their long names, which are not to be
+shortened:
+  request    -X -H -A -d --data-raw --data-binary --data-urlencode --json
+             -F --form-string -G -I -T -r -z --compressed
+  output     -o -O --output-dir --create-dirs -i -w -s -S -# -f -R -N -C
+             --fail-with-body --max-filesize
+  transfer   -m --connect-timeout --limit-rate --retry --retry-delay
+             --retry-max-time --retry-connrefused --retry-all-errors
+             -4 -6 --http1.1 --http2 --tlsv1.2 --tlsv1.3 --cacert
+Not -L, since curl takes the token along to another host, nor -v, which shows it.
+
+The exit code is curl's own; before curl runs, it is cspctl's. 127 says that
+there is no curl, 126 that it can't be run.`,
+	examples: `cspctl curl https://vmc.vmware.com/vmc/api/orgs
+cspctl curl prod -sSf --json @order.json https://api.mgmt.cloud.vmware.com/iaas/api/machines
+cspctl curl lab --auth bearer https://console.cloud.vmware.com/csp/gateway/am/api/loggedin/user`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		var auth string // read by readCurl: curl's options are not those of package flag
+		choiceVar(fs, &auth, "auth", "", "the header: csp-auth-token, or Authorization: Bearer\n(default: as the host takes it)", ipc.HeaderFormCSP, ipc.HeaderFormBearer)
+		return runCurl
+	},
+	end: endOfCurl,
+}
+
+// The exit codes of a shell for a program that can't be run, or is not there.
+const (
+	exitCannotRun = 126
+	exitNotFound  = 127
+)
+
+// curlFailure is an error with an exit code of its own.
+type curlFailure struct {
+	*ipc.Error
+	code int
+}
+
+func (f curlFailure) Unwrap() error { return f.Error }
+
+func endOfCurl(a *app, err error) int {
+	if code, ok := errors.AsType[exitStatus](err); ok {
+		return int(code)
+	}
+	a.fail(err)
+	if f, ok := errors.AsType[curlFailure](err); ok {
+		return f.code
+	}
+	return exitCode(err)
+}
+
+func runCurl(a *app, args []string) error {
+	call, err := readCurl(args, runtime.GOOS == "windows")
+	if err != nil {
+		return err
+	}
+	profile, err := a.profile(call.profile)
+	if err != nil {
+		return err
+	}
+	exe := ipc.FindProgram("curl", a.getenv)
+	if exe == "" {
+		return curlFailure{failed(ipc.CodeInternal, "there is no curl on PATH", "install curl"), exitNotFound}
+	}
+	c := a.agent()
+	path := "/v1/hosts"
+	if profile != "" {
+		path += "?profile=" + ipc.QueryEscape(profile)
+	}
+	var h ipc.Hosts
+	if err := c.Call("GET", path, nil, &h); err != nil {
+		return err
+	}
+	if err := call.allowed(h); err != nil {
+		return err
+	}
+	// By its name: what is allowed was said of that profile.
+	req := ipc.TokenRequest{Profile: h.Profile, Interactive: a.interactive(), Warnings: a.warnings("")}
+	t, err := c.Token(req)
+	if err != nil {
+		return err
+	}
+	if t.Warning != "" && req.Warnings != ipc.WarningsOff {
+		a.warn(t.Warning, "")
+	}
+	name := "Authorization: Bearer "
+	if call.form(h) == ipc.HeaderFormCSP {
+		name = "csp-auth-token: "
+	}
+	file, done, err := passHeader(name + t.Token.Reveal() + "\n")
+	if err != nil {
+		return failed(ipc.CodeInternal, "the token can't be passed to curl: "+reason(err), "")
+	}
+	defer done()
+	code, err := a.inPlace(exe, call.arguments(file))
+	switch {
+	case err != nil:
+		return curlFailure{failed(ipc.CodeInternal, exe+" can't be run: "+reason(err), ""), exitCannotRun}
+	case code != exitDone:
+		return exitStatus(code)
+	}
+	return nil
+}
