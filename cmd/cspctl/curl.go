@@ -56,11 +56,12 @@ const (
 
 // curlFailure is an error with an exit code of its own.
 type curlFailure struct {
-	*ipc.Error
+	err  error
 	code int
 }
 
-func (f curlFailure) Unwrap() error { return f.Error }
+func (f curlFailure) Error() string { return f.err.Error() }
+func (f curlFailure) Unwrap() error { return f.err }
 
 func endOfCurl(a *app, err error) int {
 	if code, ok := errors.AsType[exitStatus](err); ok {
@@ -82,7 +83,11 @@ func runCurl(a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	exe := ipc.FindProgram("curl", a.getenv)
+	program := "curl"
+	if runtime.GOOS == "windows" {
+		program += ".exe"
+	}
+	exe := ipc.FindProgram(program, a.getenv)
 	if exe == "" {
 		return curlFailure{failed(ipc.CodeInternal, "there is no curl on PATH", "install curl"), exitNotFound}
 	}
