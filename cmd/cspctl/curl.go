@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"runtime"
 
@@ -45,33 +44,7 @@ cspctl curl lab --auth bearer https://console.cloud.vmware.com/csp/gateway/am/ap
 		choiceVar(fs, &auth, "auth", "", "the header: csp-auth-token, or Authorization: Bearer\n(default: as the host takes it)", ipc.HeaderFormCSP, ipc.HeaderFormBearer)
 		return runCurl
 	},
-	end: endOfCurl,
-}
-
-// The exit codes of a shell for a program that can't be run, or is not there.
-const (
-	exitCannotRun = 126
-	exitNotFound  = 127
-)
-
-// curlFailure is an error with an exit code of its own.
-type curlFailure struct {
-	err  error
-	code int
-}
-
-func (f curlFailure) Error() string { return f.err.Error() }
-func (f curlFailure) Unwrap() error { return f.err }
-
-func endOfCurl(a *app, err error) int {
-	if code, ok := errors.AsType[exitStatus](err); ok {
-		return int(code)
-	}
-	a.fail(err)
-	if f, ok := errors.AsType[curlFailure](err); ok {
-		return f.code
-	}
-	return exitCode(err)
+	end: endOfOther,
 }
 
 func runCurl(a *app, args []string) error {
@@ -83,13 +56,9 @@ func runCurl(a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	program := "curl"
-	if runtime.GOOS == "windows" {
-		program += ".exe"
-	}
-	exe := ipc.FindProgram(program, a.getenv)
-	if exe == "" {
-		return curlFailure{failed(ipc.CodeInternal, "there is no curl on PATH", "install curl"), exitNotFound}
+	exe, err := a.lookPath("curl")
+	if err != nil {
+		return err
 	}
 	c := a.agent()
 	path := "/v1/hosts"
@@ -122,11 +91,8 @@ func runCurl(a *app, args []string) error {
 	}
 	defer done()
 	code, err := a.inPlace(exe, call.arguments(file))
-	switch {
-	case err != nil:
-		return curlFailure{failed(ipc.CodeInternal, exe+" can't be run: "+reason(err), ""), exitCannotRun}
-	case code != exitDone:
-		return exitStatus(code)
+	if err != nil {
+		return a.cantRun("curl", err)
 	}
-	return nil
+	return ended(code)
 }

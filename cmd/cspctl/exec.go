@@ -127,7 +127,7 @@ func (a *app) accessToken(c *ipc.Client, profile string) (string, error) {
 func (a *app) replace(exe string, env []string) error {
 	code, err := runInPlace(exe, a.tail, env)
 	if err != nil {
-		return a.cantRun(err)
+		return a.cantRun(a.tail[0], err)
 	}
 	return ended(code)
 }
@@ -141,8 +141,8 @@ func ended(code int) error {
 }
 
 // cantRun says why a program that is there could not be run.
-func (a *app) cantRun(err error) error {
-	a.fail(failed(ipc.CodeInternal, quote(a.tail[0])+" can't be run: "+reason(err), ""))
+func (a *app) cantRun(name string, err error) error {
+	a.fail(failed(ipc.CodeInternal, quote(name)+" can't be run: "+reason(err), ""))
 	return exitStatus(exitCantRun)
 }
 

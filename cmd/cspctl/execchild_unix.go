@@ -103,7 +103,7 @@ func (a *app) lookPath(name string) (string, error) {
 		case isMissing(err):
 			return "", a.notFound(name)
 		default:
-			return "", a.cantRun(err)
+			return "", a.cantRun(name, err)
 		}
 	}
 	var denied error
@@ -121,7 +121,7 @@ func (a *app) lookPath(name string) (string, error) {
 		}
 	}
 	if denied != nil {
-		return "", a.cantRun(denied)
+		return "", a.cantRun(name, denied)
 	}
 	return "", a.notFound(name)
 }

@@ -37,7 +37,7 @@ func (a *app) runWith(c *ipc.Client, exe string, p *plan, given map[string]strin
 	defer f.end()
 	code, err := runChild(exe, a.tail, p.environ(a.environ(), given))
 	if err != nil {
-		return a.cantRun(err)
+		return a.cantRun(a.tail[0], err)
 	}
 	return ended(code)
 }
