@@ -29,7 +29,8 @@ WHAT of --env NAME=WHAT is one of:
 Without --for and --env it is CSP_AUTH=access.
 
 The exit code is CMD's own, 126 if it can't be run, 127 if it is not found, 128+N
-if signal N ended it; before its start it is one of cspctl's own.`,
+if signal N ended it; before its start it is one of cspctl's own. If cspctl is
+killed, CMD is told to end (Linux: SIGTERM), or ended (Windows).`,
 	examples: `cspctl exec --for terraform-vmc -- terraform apply
 cspctl exec prod --for terraform-nsxt -- tofu plan
 cspctl exec --env API_TOKEN=standin --env CSP_URL=url -- ./report.sh

@@ -29,6 +29,7 @@ const aCA = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 // runs plays the agent's side of POST /v1/runs.
 type runs struct {
 	began chan ipc.RunRequest // one for each
+	lives chan struct{}       // one for each that was granted
 	ended chan struct{}       // one for each connection that the client closed
 
 	mu     sync.Mutex
@@ -37,8 +38,24 @@ type runs struct {
 	refuse *ipc.Error
 }
 
+// set refuses the runs to come; nil: no more.
+func (r *runs) set(refuse *ipc.Error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refuse = refuse
+}
+
+// end ends the connections without a word, as a killed agent does, and refuses the
+// runs to come if that is not nil.
+func (r *runs) end(refuse *ipc.Error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(r.cut)
+	r.cut, r.refuse = make(chan struct{}), refuse
+}
+
 func (f *fakeAgent) runs() *runs {
-	r := &runs{began: make(chan ipc.RunRequest, 16), ended: make(chan struct{}, 16), cut: make(chan struct{}), finish: make(chan ipc.RunEnd, 1)}
+	r := &runs{began: make(chan ipc.RunRequest, 64), lives: make(chan struct{}, 64), ended: make(chan struct{}, 16), cut: make(chan struct{}), finish: make(chan ipc.RunEnd, 1)}
 	f.mux.HandleFunc("POST /v1/runs", func(w http.ResponseWriter, req *http.Request) {
 		var asked ipc.RunRequest
 		if err := json.Unmarshal([]byte(f.body("POST /v1/runs")), &asked); err != nil {
@@ -61,6 +78,7 @@ func (f *fakeAgent) runs() *runs {
 		_ = json.NewEncoder(w).Encode(run)
 		_, _ = io.WriteString(w, "\n")
 		_ = http.NewResponseController(w).Flush()
+		r.lives <- struct{}{}
 		select {
 		case <-req.Context().Done():
 			r.ended <- struct{}{}
@@ -185,7 +203,7 @@ func TestExecEndsAsTheCommandDoes(t *testing.T) {
 
 func TestExecFailsBeforeTheStart(t *testing.T) {
 	f, r := agentOfRuns(t)
-	r.refuse = &ipc.Error{Code: ipc.CodeLocked, Message: "the agent is locked", Hint: "cspctl unlock"}
+	r.set(&ipc.Error{Code: ipc.CodeLocked, Message: "the agent is locked", Hint: "cspctl unlock"})
 	for _, c := range []struct {
 		args string
 		code int
@@ -304,11 +322,7 @@ func TestExecGoesOnWithTheNextAgent(t *testing.T) {
 	if first.Profile != "prod" || first.Lifetime != "2h" || !first.Again.IsZero() {
 		t.Errorf("%+v", first)
 	}
-	r.mu.Lock()
-	old := r.cut
-	r.cut = make(chan struct{})
-	r.mu.Unlock()
-	close(old)
+	r.end(nil)
 	again := <-r.began
 	if again.Again.Reveal() != "again-"+aStandIn || again.Profile != "prod" || again.TLS {
 		t.Errorf("%+v", again)
@@ -364,10 +378,7 @@ func TestExecDoesNotInsistOnARunThatIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-r.began
-	r.mu.Lock()
-	r.refuse = &ipc.Error{Code: ipc.CodeNoSuchProfile, Message: "there is no profile prod"}
-	r.mu.Unlock()
-	close(r.cut)
+	r.end(&ipc.Error{Code: ipc.CodeNoSuchProfile, Message: "there is no profile prod"})
 	<-r.began
 	time.Sleep(4 * firstPause) // nothing can be waited for: it must not come
 	_ = in.Close()
@@ -388,23 +399,12 @@ func TestExecWaitsForALogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-r.began
-	r.mu.Lock()
-	cut := r.cut
-	r.cut = make(chan struct{})
-	r.refuse = &ipc.Error{Code: ipc.CodeNotLoggedIn, Message: "profile prod has no secret stored"}
-	r.mu.Unlock()
-	close(cut)
+	r.end(&ipc.Error{Code: ipc.CodeNotLoggedIn, Message: "profile prod has no secret stored"})
 	<-r.began
 	<-r.began
-	r.mu.Lock()
-	r.refuse = nil
-	r.mu.Unlock()
-	for again := false; !again; {
-		<-r.began
-		r.mu.Lock()
-		again = r.refuse == nil
-		r.mu.Unlock()
-	}
+	r.set(nil)
+	<-r.lives // the first one, and the one that goes on
+	<-r.lives
 	_ = in.Close()
 	if code := exitOf(t, cmd.Wait()); code != 0 || strings.Count(errs.String(), "warning:") != 1 || !strings.Contains(errs.String(), "has no secret stored") {
 		t.Errorf("%d, %q", code, errs)

@@ -35,7 +35,8 @@ PROFILE defaults to $CSPCTL_PROFILE, then to the default profile.
 Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 no such profile or not
 logged in, 4 the server refuses the credential, 5 the server can't be reached
 or is failing, 6 the agent can't be reached or is not ours, 7 --min-ttl can't
-be met, 8 the store is locked or unavailable. cspctl expiry has its own.
+be met, 8 the store is locked or unavailable. cspctl expiry has its own, and
+cspctl exec passes on those of its command.
 
 For more on a command: cspctl help COMMAND
 `

@@ -148,9 +148,12 @@ func findProgram(name string, dirs []string) string {
 func keptEnv(environ []string) []string {
 	var kept []string
 	for _, entry := range environ {
-		name, _, _ := strings.Cut(entry, "=")
+		name, value, _ := strings.Cut(entry, "=")
 		if runtime.GOOS == "windows" {
 			name = strings.ToUpper(name)
+		}
+		if name == "SSL_CERT_FILE" && strings.HasPrefix(value, "/proc/") {
+			continue // of cspctl exec, and gone with it
 		}
 		if keptName(name) {
 			kept = append(kept, entry)

@@ -218,6 +218,7 @@ func TestKeptEnv(t *testing.T) {
 	got := ipc.KeptEnv([]string{
 		"HOME=/h", "PATH=/bin", "LC_ALL=C", "XDG_RUNTIME_DIR=/r", "CSP_AGENT_SOCK=/s", "https_proxy=http://p", "HTTPS_PROXY=x", "SSL_CERT_FILE=/c",
 		"AWS_SECRET_ACCESS_KEY=x", "CSP_AUTH=x", "CSP_API_TOKEN=x", "LD_PRELOAD=/x", "BASH_ENV=/x", "GODEBUG=x", "HOMEX=x", "CSPCTL_PROFILE=x", "SSH_AUTH_SOCK=/a", "=x", "",
+		"SSL_CERT_FILE=/proc/1/fd/3", // of cspctl exec, in whose shell the agent is started
 	})
 	want := []string{"HOME=/h", "PATH=/bin", "LC_ALL=C", "XDG_RUNTIME_DIR=/r", "CSP_AGENT_SOCK=/s", "https_proxy=http://p", "HTTPS_PROXY=x", "SSL_CERT_FILE=/c"}
 	if !slices.Equal(got, want) {

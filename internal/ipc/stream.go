@@ -127,7 +127,7 @@ func readStreamHead(read func([]byte) (int, error)) (r *Reply, rest []byte, err 
 			break
 		}
 		switch {
-		case err == io.EOF && len(buf) > 0:
+		case errors.Is(err, io.EOF) && len(buf) > 0:
 			return nil, nil, io.ErrUnexpectedEOF
 		case err != nil:
 			return nil, nil, err

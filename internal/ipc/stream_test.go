@@ -16,7 +16,7 @@ func readStream(read func([]byte) (int, error)) (status int, lines string, err e
 	if err != nil {
 		return 0, "", err
 	}
-	if r.Status != 200 || r.Body != nil && len(r.Body) > 0 {
+	if r.Status != 200 || len(r.Body) > 0 {
 		return r.Status, string(r.Body), nil
 	}
 	l := lineReader{chunks: chunkReader{read: read, buf: rest}}
