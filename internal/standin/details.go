@@ -2,36 +2,65 @@ package standin
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/jwtcheck"
 )
 
-// details answers as "Get API Token Details" does, with what the server says
+// tellDetails answers as "Get API Token Details" does, with what the server says
 // about the API token behind the stand-in, but for the token. Times are in
 // seconds, as its schema (ApiTokenDetailsDto) has it.
-func (e *endpoint) details(w http.ResponseWriter, _ *http.Request, body []byte) {
+func (e *endpoint) tellDetails(w http.ResponseWriter, body []byte) {
 	if !e.admit(w, inJSON(body).Get("tokenValue")) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), detailsTime)
 	defer cancel()
-	d, err := e.run.holder.Details(ctx)
+	d, err := e.details.get(ctx, e.run.holder.Details)
 	if err != nil {
 		e.fail(w, err)
 		return
 	}
 	answer := map[string]any{
 		"tokenId": d.TokenID, "tokenName": d.TokenName, "orgId": d.OrgID, "userId": d.UserID, "username": d.Username,
-		"acct": d.Acct, "domain": d.Domain, "idpId": d.IdPID, "scope": d.Scope, "deactivated": d.Deactivated,
+		"acct": d.Acct, "domain": d.Domain, "idpId": d.IdPID, "scope": append([]string{}, d.Scope...), "deactivated": d.Deactivated,
 		"createdAt": seconds(d.CreatedAt), "lastUsedAt": seconds(d.LastUsedAt), "expiresAt": seconds(d.Expiry.At),
+	}
+	if d.Expiry.Never {
+		answer["expiresAt"] = math.MaxInt32 // clients warn of 1970 otherwise
 	}
 	writeJSON(w, http.StatusOK, answer)
 }
 
 const detailsTime = 30 * time.Second
+
+// remembered are the details of a moment ago: a client that asks in a loop asks
+// no server.
+type remembered struct {
+	mu   sync.Mutex
+	at   time.Time
+	last ipc.ProfileDetails
+}
+
+func (r *remembered) get(ctx context.Context, ask func(context.Context) (ipc.ProfileDetails, error)) (ipc.ProfileDetails, error) {
+	r.mu.Lock()
+	last, at := r.last, r.at
+	r.mu.Unlock()
+	if !at.IsZero() && time.Since(at) < soon {
+		return last, nil
+	}
+	d, err := ask(ctx) // the agent has one such question under way at once, and waits after a failure
+	if err == nil {
+		r.mu.Lock()
+		r.last, r.at = d, time.Now()
+		r.mu.Unlock()
+	}
+	return d, err
+}
 
 func seconds(t time.Time) int64 {
 	if t.IsZero() {
@@ -43,9 +72,14 @@ func seconds(t time.Time) int64 {
 // keys are the public keys of the profile's server, once they were asked for.
 type keys struct {
 	mu   sync.Mutex
-	at   time.Time
+	at   time.Time // of the text, or of its lack
 	text []byte
+	err  error
 }
+
+// keysPause is how long a server is left alone that had none: anybody of the
+// user's may ask, and without a stand-in.
+const keysPause = 10 * time.Second
 
 // keysTime is how long public keys are kept.
 const keysTime = 10 * time.Minute
@@ -77,12 +111,15 @@ func (e *endpoint) publicKey(w http.ResponseWriter, r *http.Request) {
 func (k *keys) get(ctx context.Context, ask func(context.Context) ([]byte, error)) ([]byte, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.text != nil && time.Since(k.at) < keysTime {
+	switch age := time.Since(k.at); {
+	case k.text != nil && age < keysTime:
 		return k.text, nil
+	case k.err != nil && age < keysPause:
+		return nil, k.err
 	}
 	text, err := ask(ctx)
-	if err == nil {
-		k.text, k.at = text, time.Now()
+	if err == nil || ctx.Err() == nil { // else it was the client that gave up
+		k.text, k.err, k.at = text, err, time.Now()
 	}
 	return text, err
 }

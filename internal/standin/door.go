@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	maxLooks = 16 // peers that are looked up at once
+	maxLooks = 16 // peers that are looked up at once, or wait for a place
 	maxConns = 64 // of a run
 
 	acceptPause = 50 * time.Millisecond
@@ -57,8 +57,9 @@ func (d *door) watch() {
 			return
 		}
 		work.Go(func() {
+			// Until it is in: those who wait for a place are bounded, too.
+			defer func() { <-d.looks }()
 			err := d.admit(c)
-			<-d.looks
 			if errors.Is(err, loopback.ErrOther) {
 				d.refused()
 			}

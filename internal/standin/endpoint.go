@@ -29,7 +29,8 @@ type endpoint struct {
 	mu       sync.Mutex
 	answered time.Time // when the stand-in was last exchanged
 
-	keys keys
+	keys    keys
+	details remembered
 }
 
 // The rates of an endpoint. Clients have been seen to exchange some hundred times
@@ -52,7 +53,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	// A page in a browser, or a name that somebody's DNS has point here.
-	if !e.isHost(r.Host) || r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Mode") != "" {
+	// Sec-Fetch-Mode alone is sent by programs, too: by the fetch of Node.js.
+	site := r.Header.Get("Sec-Fetch-Site")
+	if !e.isHost(r.Host) || r.Header.Get("Origin") != "" || site != "" && site != "none" {
 		e.run.refused(ReasonBrowser)
 		refuse(w, http.StatusForbidden, "this endpoint is for programs on this machine that cspctl runs")
 		return
@@ -67,7 +70,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost && (at == base+"api-tokens/authorize" || at == base+"authorize" || at == base+"token"):
 		e.exchange(w, r, body)
 	case r.Method == http.MethodPost && at == base+"api-tokens/details":
-		e.details(w, r, body)
+		e.tellDetails(w, body)
 	case r.Method == http.MethodGet && at == base+"token-public-key":
 		e.publicKey(w, r)
 	default:
@@ -166,12 +169,21 @@ func (e *endpoint) fail(w http.ResponseWriter, err error) {
 		text += " (" + bad.Hint + ")"
 	}
 	retry := time.Duration(max(bad.Retry, 1)) * time.Second
+	if bad == ErrNotForUser {
+		refuse(w, http.StatusBadRequest, "invalid_grant: "+text)
+		_ = http.NewResponseController(w).Flush() // the end closes the connection
+		e.run.Withdraw()
+		return
+	}
 	switch bad.Code {
 	case ipc.CodeNoSuchProfile, ipc.CodeNotLoggedIn:
+		refuse(w, http.StatusBadRequest, "invalid_grant: "+text)
+		_ = http.NewResponseController(w).Flush()
 		e.run.stop(ipc.RunEndedLogout, "the profile was logged out")
+	case ipc.CodeRefused, ipc.CodePasscodeNeeded:
 		refuse(w, http.StatusBadRequest, "invalid_grant: "+text)
-	case ipc.CodeRefused, ipc.CodePasscodeNeeded, ipc.CodeRefusedForNow:
-		refuse(w, http.StatusBadRequest, "invalid_grant: "+text)
+	case ipc.CodeNoDetails, ipc.CodeNotFound:
+		refuse(w, http.StatusNotFound, text)
 	case ipc.CodeNotAllowed:
 		refuse(w, http.StatusForbidden, text)
 	case ipc.CodeBusy, ipc.CodeRateLimited:

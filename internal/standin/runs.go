@@ -63,11 +63,11 @@ func (r *Runs) Start(req ipc.RunRequest, h Holder) (*Run, error) {
 		}
 		return nil, &ipc.Error{Code: ipc.CodeBusy, Message: "the port of the run, " + strconv.Itoa(t.Port) + ", can't be had again: " + err.Error(), Hint: "start the program again with cspctl exec"}
 	}
-	run.timer = time.AfterFunc(t.EndsAt.Sub(now), func() { run.stop(ipc.RunEndedTime, "its time is over") })
 	if bad := r.admit(run); bad != nil {
 		run.Close()
 		return nil, bad
 	}
+	run.limit(t.EndsAt.Sub(now)) // not before it can be found: its end takes it out again
 	go run.serve()
 	return run, nil
 }
@@ -81,7 +81,7 @@ func (r *Runs) ticket(req ipc.RunRequest, profile string, now time.Time) (ticket
 	if bad != nil {
 		return ticket{}, bad
 	}
-	t := ticket{Profile: profile, EndsAt: now.Add(life).UTC().Truncate(time.Second)}
+	t := ticket{Profile: profile, EndsAt: now.Add(max(life, time.Second)).UTC().Truncate(time.Second)}
 	t.StandIn.Text = newStandIn()
 	if req.TLS {
 		c, err := loopback.NewCertificates(now, life)
@@ -92,6 +92,15 @@ func (r *Runs) ticket(req ipc.RunRequest, profile string, now time.Time) (ticket
 		t.Key.Text = secretOf(c.Key)
 	}
 	return t, nil
+}
+
+// limit ends the run after a time.
+func (run *Run) limit(d time.Duration) {
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	if !run.over {
+		run.timer = time.AfterFunc(d, func() { run.stop(ipc.RunEndedTime, "its time is over") })
+	}
 }
 
 // admit makes room for a run.
@@ -199,16 +208,19 @@ func (run *Run) finish(end *ipc.RunEnd) {
 		run.timer.Stop()
 	}
 	run.cancel()
-	_ = run.server.Close()
 	_ = run.listener.Close()
+	// Closing TLS connections waits for clients that read nothing, and whoever
+	// locks the agent does not.
+	go func() { _ = run.server.Close() }()
 	close(run.done)
 }
 
-// isOver reports whether the stand-in is worth nothing any more.
+// isOver reports whether the stand-in is worth nothing any more. The timer
+// stands still while the machine sleeps; the clock does not.
 func (run *Run) isOver() bool {
 	run.mu.Lock()
 	defer run.mu.Unlock()
-	return run.over
+	return run.over || time.Now().Round(0).After(run.EndsAt)
 }
 
 // Publish ends the runs that an event concerns.

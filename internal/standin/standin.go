@@ -65,6 +65,10 @@ type Holder struct {
 	Refused func(run, reason string)
 }
 
+// ErrNotForUser is the error of a Holder's functions where the profile, or the
+// socket, is not for its user any more. It ends the run.
+var ErrNotForUser = &ipc.Error{Code: ipc.CodeNotAllowed, Message: "the profile is not for this user any more", Hint: "ask the administrator of this agent"}
+
 // The reasons of Holder.Refused.
 const (
 	ReasonBadStandIn = "not the stand-in"

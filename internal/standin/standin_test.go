@@ -164,6 +164,7 @@ func TestRefusals(t *testing.T) {
 		{"another port", authorize, good, func(r *http.Request) { r.Host = "127.0.0.1:1" }, 403},
 		{"a page", authorize, good, func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }, 403},
 		{"a page of nobody's", authorize, good, func(r *http.Request) { r.Header.Set("Origin", "null") }, 403},
+		{"a page's image", authorize, good, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, 403},
 		{"another path", "/csp/gateway/am/api/loggedin/user/orgs", good, nil, 404},
 		{"too much", authorize, good + strings.Repeat("x", ipc.MaxRequestBody), nil, 400},
 		{"GET", authorize + "?" + good, "", func(r *http.Request) { r.Method = "GET" }, 404},
@@ -176,7 +177,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %d %v", c.what, r.status, r.body)
 		}
 	}
-	for err, status := range map[ipc.Code]int{ipc.CodeRefused: 400, ipc.CodeUnreachable: 503, ipc.CodeLocked: 503, ipc.CodeStoreLocked: 503, ipc.CodeBusy: 429, ipc.CodeNotAllowed: 403} {
+	for err, status := range map[ipc.Code]int{ipc.CodeRefused: 400, ipc.CodeUnreachable: 503, ipc.CodeLocked: 503, ipc.CodeStoreLocked: 503, ipc.CodeRefusedForNow: 503, ipc.CodeBusy: 429, ipc.CodeNotAllowed: 403} {
 		h.mu.Lock()
 		h.fail = &ipc.Error{Code: err, Message: "so it is"}
 		h.mu.Unlock()

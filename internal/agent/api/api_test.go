@@ -129,8 +129,8 @@ func TestQueryThatCannotBeRead(t *testing.T) {
 // Every route, by every role: what is not listed is refused.
 func TestRoles(t *testing.T) {
 	allowed := map[api.Role][]string{
-		api.Owner:   {"GET /v1/token", "POST /v1/token", "GET /v1/status", "GET /v1/profiles", "GET /v1/profiles/prod", "GET /v1/profiles/prod/details", "GET /v1/profiles/prod/inspect", "GET /v1/profile", "GET /v1/expiry", "GET /v1/events", "GET /v1/tools", "GET /v1/hosts", "GET /metrics", "PUT /v1/profiles/new", "POST /v1/profiles/prod/use", "POST /v1/lock", "POST /v1/unlock"},
-		api.Token:   {"GET /v1/token", "POST /v1/token", "GET /v1/profiles", "GET /v1/tools", "GET /v1/hosts"},
+		api.Owner:   {"GET /v1/token", "POST /v1/token", "POST /v1/runs", "GET /v1/status", "GET /v1/profiles", "GET /v1/profiles/prod", "GET /v1/profiles/prod/details", "GET /v1/profiles/prod/inspect", "GET /v1/profile", "GET /v1/expiry", "GET /v1/events", "GET /v1/tools", "GET /v1/hosts", "GET /metrics", "PUT /v1/profiles/new", "POST /v1/profiles/prod/use", "POST /v1/lock", "POST /v1/unlock"},
+		api.Token:   {"GET /v1/token", "POST /v1/token", "POST /v1/runs", "GET /v1/profiles", "GET /v1/tools", "GET /v1/hosts"},
 		api.Observe: {"GET /v1/status", "GET /v1/expiry", "GET /v1/events", "GET /metrics"},
 	}
 	all := append(allowed[api.Owner], "DELETE /v1/profiles/new", "POST /v1/profiles/new/logout", "POST /v1/profiles/new/rename")

@@ -38,9 +38,14 @@ func run(s *Server, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, locked := s.Agent.Locked(); locked { // since it was asked
+	// What happened before the run could be found did not end it.
+	if _, locked := s.Agent.Locked(); locked {
 		r.Close()
 		return nil, s.forRole(&ipc.Error{Code: ipc.CodeLocked, Message: "the agent is locked", Hint: "cspctl unlock"}, profile.Name)
+	}
+	if p, err := s.Agent.Profile(profile.Name); err != nil || p.LoggedOut || p.Provider != profile.Provider || p.Server != profile.Server || p.Org != profile.Org {
+		r.Close()
+		return nil, &ipc.Error{Code: ipc.CodeBusy, Message: "the profile is being changed", Hint: "try again", Retry: 1}
 	}
 	r.Provider = profile.Provider
 	c.about.run = r.ID
@@ -92,7 +97,13 @@ func (s *Server) holder(c *call, p ipc.Profile) standin.Holder {
 			if young {
 				req.MaxAge = "1m"
 			}
-			t, err := s.token(via, req)
+			var t ipc.Token
+			var err error = standin.ErrNotForUser
+			if s.stillHolds(c, profile) {
+				t, err = s.token(via, req)
+			} else {
+				via.about.profile, via.about.reason = profile, reasonNotListed
+			}
 			s.record(via, route{action: actionToken}, t, err)
 			return t, err
 		},
@@ -100,7 +111,11 @@ func (s *Server) holder(c *call, p ipc.Profile) standin.Holder {
 			if s.Role != Owner {
 				return ipc.ProfileDetails{}, &ipc.Error{Code: ipc.CodeNotAllowed, Message: "what is known of the API token is its owner's to see"}
 			}
-			return s.Agent.Details(ctx, profile, false)
+			d, err := s.Agent.Details(ctx, profile, false)
+			via := &call{Request: c.Request, peer: c.peer}
+			via.about.profile = profile
+			s.record(via, route{action: "details"}, nil, err)
+			return d, err
 		},
 		PublicKeys: func(ctx context.Context) ([]byte, error) { return s.Agent.PublicKeys(ctx, profile) },
 		Refused: func(run, reason string) {
@@ -109,6 +124,12 @@ func (s *Server) holder(c *call, p ipc.Profile) standin.Holder {
 			s.record(via, route{action: actionRun}, nil, &ipc.Error{Code: ipc.CodeNotAllowed})
 		},
 	}
+}
+
+// stillHolds reports whether the holder of a run may have tokens of its profile
+// still, by the settings of this moment.
+func (s *Server) stillHolds(c *call, profile string) bool {
+	return listen.StillAdmitted(c.Context()) && (s.Role == Owner || s.listed(c.Context(), profile))
 }
 
 // peerContext is the values of one context, and the end of another.
@@ -151,7 +172,7 @@ func (s *Server) lease(c *call, w http.ResponseWriter, r *standin.Run) {
 			}
 			return
 		case <-beat.C:
-			if !listen.StillAdmitted(c.Context()) || s.Role != Owner && !s.listed(c.Context(), r.Profile) {
+			if !s.stillHolds(c, r.Profile) {
 				r.Withdraw()
 				continue
 			}
