@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -20,6 +21,7 @@ import (
 	"github.com/creack/pty"
 
 	"github.com/cspctl/cspctl/internal/sim"
+	"github.com/cspctl/cspctl/internal/tools"
 )
 
 // The README and the protocol are true: every command in their blocks runs,
@@ -114,6 +116,13 @@ func newOffice(t *testing.T) (*world, map[string]string) {
 	t.Cleanup(proxy.Close)
 
 	w.env = append(w.env, "HTTPS_PROXY="+proxy.URL, "https_proxy="+proxy.URL, "SSL_CERT_FILE="+roots, "CURL_CA_BUNDLE="+roots)
+	// Terraform, as far as it exchanges an API token.
+	programs := w.dir + "/programs"
+	terraform := "#!/bin/sh\nexec curl -q -sf -o /dev/null -d refresh_token=$API_TOKEN $CSP_URL/csp/gateway/am/api/auth/api-tokens/authorize\n"
+	if err := errors.Join(os.Mkdir(programs, 0o700), os.WriteFile(programs+"/terraform", []byte(terraform), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	w.env = append(w.env, "PATH="+programs+":"+bin+":"+os.Getenv("PATH"))
 	// The default of the README is the keychain; the memory serves as well here.
 	config := w.dir + "/home/.config/cspctl"
 	if err := os.MkdirAll(config, 0o700); err != nil {
@@ -209,6 +218,28 @@ func runInTerminal(t *testing.T, w *world, script string, secrets map[string]str
 	for name, secret := range secrets {
 		if strings.Contains(out.String(), secret) {
 			t.Errorf("the secret of %s was shown:\n%s", name, out.String())
+		}
+	}
+}
+
+// The tools of the README's table are those of exec's.
+func TestReadmeKnowsEachTool(t *testing.T) {
+	b, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, tool := range tools.Known() {
+		known[tool.Name] = true
+	}
+	for _, m := range regexp.MustCompile(`--for ([a-z-]+)`).FindAllStringSubmatch(string(b), -1) {
+		if !known[m[1]] && m[1] != "list" {
+			t.Errorf("there is no tool %s", m[1])
+		}
+	}
+	for _, name := range []string{"terraform-vmc", "terraform-nsxt", "terraform-tmc", "tanzu", "mkpcli", "wavefront", "carbonblack", "vib", "pyvmc", "vdk"} {
+		if !known[name] || !strings.Contains(string(b), "--for "+name+" ") {
+			t.Errorf("%s is not in the README's table", name)
 		}
 	}
 }
