@@ -7,11 +7,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
 	"github.com/cspctl/cspctl/internal/atomicfile"
+	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/kubeconfig"
 )
 
@@ -87,11 +87,7 @@ func commandName(path string) string {
 	if path == "" {
 		return "cspctl"
 	}
-	found, err := exec.LookPath("cspctl")
-	if err != nil {
-		return path
-	}
-	a, errA := os.Stat(found)
+	a, errA := os.Stat(ipc.FindProgram(filepath.Base(path), os.Getenv))
 	b, errB := os.Stat(path)
 	if errA == nil && errB == nil && os.SameFile(a, b) {
 		return "cspctl"
