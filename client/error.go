@@ -40,23 +40,10 @@ func (e *Error) Unwrap() error { return e.cause }
 // server can't be reached, 6 the agent can't, 7 MinTTL can't be met, 8 the store
 // is locked, 1 all else. 5, 6 and 8 may pass by themselves.
 func (e *Error) ExitCode() int {
-	switch ipc.Code(e.Code) {
-	case ipc.CodeBadRequest, ipc.CodeBadProfileName, ipc.CodeProfileExists, ipc.CodeOrgDiffers, CodeHost:
-		return 2
-	case ipc.CodeNoSuchProfile, ipc.CodeNotLoggedIn:
-		return 3
-	case ipc.CodeRefused, ipc.CodePasscodeNeeded, ipc.CodeRefusedForNow:
-		return 4
-	case ipc.CodeUnreachable, ipc.CodeWrongServer:
-		return 5
-	case ipc.CodeAgent, ipc.CodeBusy, ipc.CodeNotAllowed:
-		return 6
-	case ipc.CodeMinTTL:
-		return 7
-	case ipc.CodeLocked, ipc.CodeRateLimited, ipc.CodeStoreLocked, ipc.CodeStoreAbsent, ipc.CodePassphraseNotSet:
-		return 8
+	if e.Code == CodeHost {
+		return ipc.CodeBadRequest.ExitCode()
 	}
-	return 1
+	return ipc.Code(e.Code).ExitCode()
 }
 
 func publicError(err error) error {

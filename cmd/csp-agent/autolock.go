@@ -30,8 +30,7 @@ func newAutoLock(a *agent.Agent, sinks *sink.Sinks, s *settings, log *slog.Logge
 				why = ipc.LockSleep
 			}
 			a.AutoLock(ctx, why)
-			sinks.Drop("") // even where no passphrase locks the agent
-			sinks.Settle(ctx)
+			sinks.Settle(ctx) // it is an open agent's where no passphrase locks it
 		},
 		System: autolock.SystemAddresses(os.Getenv), Session: autolock.SessionAddresses(os.Getenv),
 		Log: log,

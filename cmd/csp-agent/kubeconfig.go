@@ -50,19 +50,12 @@ func runKubeconfig(args []string) int {
 	}
 	e.Command = commandName(beside)
 	said := func(format string, args ...any) { fmt.Fprintf(os.Stderr, "cspctl: "+format+"\n", args...) }
-	path, text, err := findKubeconfig(kubeconfigs(file), e.Context)
-	if err == nil {
-		var after []byte
-		if after, err = kubeconfig.Set(text, e); err == nil {
-			if string(after) == string(text) {
-				said("context %s of %s logs in with profile %s already", e.Context, path, e.Profile)
-				return 0
-			}
-			err = rewrite(path, after)
-		}
-	}
-	var hint string
+	path, changed, err := setKubeconfig(kubeconfigs(file), e)
+	code, hint := 2, ""
 	switch _, none := errors.AsType[*kubeconfig.NoContextError](err); {
+	case err == nil && !changed:
+		said("context %s of %s logs in with profile %s already", e.Context, path, e.Profile)
+		return 0
 	case err == nil:
 		said("context %s of %s logs in with profile %s (user %s)", e.Context, path, e.Profile, e.User)
 		return 0
@@ -71,6 +64,11 @@ func runKubeconfig(args []string) int {
 	case errors.Is(err, kubeconfig.ErrOther):
 		err = fmt.Errorf("user %s of %s has another way to log in", e.User, path)
 		hint = "give another name with --user, or --replace it"
+	case errors.Is(err, fs.ErrExist):
+		err = fmt.Errorf("another program is changing %s", path)
+		code, hint = 1, "try again; if none does, remove "+path+".lock"
+	case errors.Is(err, errNotWritten):
+		code, hint = 1, "nothing was changed: make room, or make the file and its folder writable"
 	case errors.Is(err, fs.ErrNotExist):
 		hint = "name the file with --kubeconfig, or in KUBECONFIG"
 	default:
@@ -78,7 +76,36 @@ func runKubeconfig(args []string) int {
 	}
 	said("error: %v", err)
 	said("hint: %s", hint)
-	return 2
+	return code
+}
+
+var errNotWritten = errors.New("it can't be written")
+
+// setKubeconfig puts the entry into the first of the files that has its context.
+func setKubeconfig(paths []string, e kubeconfig.Entry) (path string, changed bool, err error) {
+	path, before, err := findKubeconfig(paths, e.Context)
+	if err != nil {
+		return path, false, err
+	}
+	unlock, err := lockKubeconfig(path)
+	if errors.Is(err, fs.ErrExist) {
+		return path, false, err
+	}
+	if err != nil {
+		return path, false, fmt.Errorf("%w: %w", errNotWritten, err)
+	}
+	defer unlock()
+	if before, err = atomicfile.Read(path, maxKubeconfig); err != nil { // as it is now
+		return path, false, err
+	}
+	after, err := kubeconfig.Set(before, e)
+	if err != nil || string(after) == string(before) {
+		return path, false, err
+	}
+	if err := rewrite(path, after); err != nil {
+		return path, false, fmt.Errorf("%w: %w", errNotWritten, err)
+	}
+	return path, true, nil
 }
 
 // commandName is how kubectl finds cspctl: by its name where that is the one on
@@ -154,8 +181,17 @@ func rewrite(path string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Write(path, text); err != nil {
-		return err
+	return atomicfile.WriteMode(path, text, info.Mode().Perm())
+}
+
+// lockKubeconfig keeps kubectl from changing a file, which takes the same lock
+// (k8s.io/client-go/tools/clientcmd, lockFile).
+func lockKubeconfig(path string) (unlock func(), err error) {
+	lock := path + ".lock"
+	f, err := os.OpenFile(lock, os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
 	}
-	return os.Chmod(path, info.Mode().Perm())
+	_ = f.Close()
+	return func() { _ = os.Remove(lock) }, nil
 }

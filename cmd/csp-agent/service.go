@@ -33,6 +33,8 @@ type serviceCall struct {
 	*service.Manager
 	ctx    context.Context
 	socket string // where the service's agent serves its owner
+
+	settings error // that they can't be used
 }
 
 // serviceVerb makes a verb that takes --user or --system.
@@ -65,14 +67,15 @@ func withService(ctx context.Context, scope service.Scope, do func(*serviceCall)
 	if err != nil {
 		return 1, err
 	}
+	dirs, bad := sinkDirs(scope)
 	m, err := service.New(service.Options{
-		Scope: scope, Exe: exe, NewKey: keychain.NewKeyFile, Strangers: strangers(), Writable: sinkDirs(scope),
+		Scope: scope, Exe: exe, NewKey: keychain.NewKeyFile, Strangers: strangers(), Writable: dirs,
 		Tell: func(line string) { fmt.Println(line) },
 	})
 	if err != nil {
 		return 1, err
 	}
-	c := &serviceCall{Manager: m, ctx: ctx}
+	c := &serviceCall{Manager: m, ctx: ctx, settings: bad}
 	if c.socket, err = socketOf(scope); err != nil {
 		return 1, err
 	}
@@ -98,23 +101,23 @@ func strangers() bool {
 }
 
 // sinkDirs are the folders of the settings in which files with tokens may be.
-func sinkDirs(scope service.Scope) []string {
+func sinkDirs(scope service.Scope) ([]string, error) {
 	find := findFiles
 	if scope == service.System {
 		find = findSystemFiles
 	}
 	f, err := find(os.Getenv)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	s, err := config.Load(f.config)
-	if err != nil {
-		return nil // strangers and the agent itself say more
-	}
-	return s.Sinks.Dirs
+	return s.Sinks.Dirs, err
 }
 
 func install(c *serviceCall) (int, error) {
+	if c.settings != nil { // the sandbox is made by them
+		return 1, fmt.Errorf("the settings can't be used, and nothing was installed: %w", c.settings)
+	}
 	if err := c.Check(); err != nil { // before an agent that runs is ended for it
 		return 1, err
 	}

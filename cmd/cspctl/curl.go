@@ -56,9 +56,15 @@ func runCurl(a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	exe, err := a.lookPath("curl")
-	if err != nil {
-		return err
+	// Not as a shell does, which may look into the current folder: this program is
+	// given a token.
+	program := "curl"
+	if runtime.GOOS == "windows" {
+		program += ".exe"
+	}
+	exe := ipc.FindProgram(program, a.getenv)
+	if exe == "" {
+		return a.notFound("curl")
 	}
 	c := a.agent()
 	path := "/v1/hosts"
@@ -73,19 +79,15 @@ func runCurl(a *app, args []string) error {
 		return err
 	}
 	// By its name: what is allowed was said of that profile.
-	req := ipc.TokenRequest{Profile: h.Profile, Interactive: a.interactive(), Warnings: a.warnings("")}
-	t, err := c.Token(req)
+	token, err := a.accessToken(c, ipc.TokenRequest{Profile: h.Profile})
 	if err != nil {
 		return err
-	}
-	if t.Warning != "" && req.Warnings != ipc.WarningsOff {
-		a.warn(t.Warning, "")
 	}
 	name := "Authorization: Bearer "
 	if call.form(h) == ipc.HeaderFormCSP {
 		name = "csp-auth-token: "
 	}
-	file, done, err := passHeader(name + t.Token.Reveal() + "\n")
+	file, done, err := passHeader(name + token + "\n")
 	if err != nil {
 		return failed(ipc.CodeInternal, "the token can't be passed to curl: "+reason(err), "")
 	}

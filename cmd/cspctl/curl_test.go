@@ -107,7 +107,7 @@ func FuzzCurlURL(f *testing.F) {
 }
 
 func TestCurlHosts(t *testing.T) {
-	csp := ipc.Hosts{Hosts: []string{"console.cloud.vmware.com", "*.vmware.com", "nsx.example:8443"}, Header: ipc.HeaderFormBearer,
+	csp := ipc.Hosts{Hosts: []string{"console.cloud.vmware.com", "*.vmware.com", "nsx.example:8443"},
 		CSP: []string{"console.cloud.vmware.com", "vmc.vmware.com", "api.mgmt.cloud.vmware.com/ni/"}}
 	for _, c := range []struct{ url, want string }{
 		{"https://vmc.vmware.com/vmc/api/orgs", "header"}, {"https://console.cloud.vmware.com", "header"},

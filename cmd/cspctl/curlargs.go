@@ -161,9 +161,6 @@ func (c curlCall) form(h ipc.Hosts) string {
 			return ipc.HeaderFormCSP
 		}
 	}
-	if h.Header == ipc.HeaderFormCSP {
-		return ipc.HeaderFormCSP
-	}
 	return ipc.HeaderFormBearer
 }
 

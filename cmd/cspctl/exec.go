@@ -88,7 +88,7 @@ func runExec(a *app, args []string, o execOptions, outputSet bool) error {
 	}
 	given := map[string]string{}
 	if p.needs[ipc.GiveAccess] {
-		token, err := a.accessToken(c, profile)
+		token, err := a.accessToken(c, ipc.TokenRequest{Profile: profile, MaxAge: "1m"}) // whoever gets it here can't renew it
 		if err != nil {
 			return err
 		}
@@ -100,10 +100,10 @@ func runExec(a *app, args []string, o execOptions, outputSet bool) error {
 	return a.runWith(c, exe, p, given, ipc.RunRequest{Profile: profile, TLS: p.tls, Lifetime: o.lifetime})
 }
 
-// accessToken asks for a token that has most of its life before it: whoever gets
-// it here can't renew it.
-func (a *app) accessToken(c *ipc.Client, profile string) (string, error) {
-	req := ipc.TokenRequest{Profile: profile, MaxAge: "1m", Interactive: a.interactive(), Warnings: a.warnings("")}
+// accessToken asks for a token for another program, and a person for a passcode
+// where that is needed.
+func (a *app) accessToken(c *ipc.Client, req ipc.TokenRequest) (string, error) {
+	req.Interactive, req.Warnings = a.interactive(), a.warnings("")
 	reply, err := c.Token(req)
 	if codeOf(err) == ipc.CodePasscodeNeeded && req.Interactive {
 		if req.Passcode, err = a.askPasscode(err); err == nil {

@@ -70,6 +70,9 @@ func runChild(exe string, argv, env []string) (code int, err error) {
 }
 
 func codeOfState(state *os.ProcessState) int {
+	if state == nil { // nobody knows how it ended
+		return exitFailure
+	}
 	ws, ok := state.Sys().(syscall.WaitStatus)
 	switch {
 	case !ok:

@@ -28,21 +28,5 @@ func exitCode(err error) int {
 	if !ok {
 		return exitFailure
 	}
-	switch e.Code {
-	case ipc.CodeBadRequest, ipc.CodeBadProfileName, ipc.CodeProfileExists, ipc.CodeOrgDiffers:
-		return exitUsage
-	case ipc.CodeNoSuchProfile, ipc.CodeNotLoggedIn:
-		return exitNoProfile
-	case ipc.CodeRefused, ipc.CodePasscodeNeeded, ipc.CodeRefusedForNow:
-		return exitRefused
-	case ipc.CodeUnreachable, ipc.CodeWrongServer:
-		return exitUnreachable
-	case ipc.CodeAgent, ipc.CodeBusy, ipc.CodeNotAllowed:
-		return exitNoAgent
-	case ipc.CodeMinTTL:
-		return exitMinTTL
-	case ipc.CodeLocked, ipc.CodeRateLimited, ipc.CodeStoreLocked, ipc.CodeStoreAbsent, ipc.CodePassphraseNotSet:
-		return exitStore
-	}
-	return exitFailure
+	return e.Code.ExitCode()
 }

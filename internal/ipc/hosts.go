@@ -14,8 +14,6 @@ type Hosts struct {
 	// default port of the scheme is meant; *.DOMAIN is what is below DOMAIN, and
 	// not DOMAIN itself.
 	Hosts []string `json:"hosts"`
-	// Header is how the token is sent there: HeaderFormBearer or HeaderFormCSP.
-	Header string `json:"header"`
 	// CSP are those of Hosts, each perhaps with a path such as /ni/ behind it, to
 	// which HeaderFormCSP goes instead.
 	CSP []string `json:"csp_auth_token_hosts,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -18,7 +19,7 @@ var ErrStreamEnded = errors.New("the agent ended the connection")
 const maxChunkLine = 256
 
 // RunStream is the connection on which a run lives. It is not for concurrent
-// use, but Close may be called at any time.
+// use.
 type RunStream struct {
 	conn  *conn
 	lines *lineReader
@@ -251,19 +252,6 @@ func (c *chunkReader) next() ([]byte, error) {
 func chunkLength(line string) (int, bool) {
 	line, _, _ = strings.Cut(line, ";")
 	line = strings.TrimRight(line, " \t")
-	if line == "" || len(line) > 6 {
-		return 0, false
-	}
-	n := 0
-	for i := range len(line) {
-		d := strings.IndexByte("0123456789abcdef", line[i]|0x20)
-		if line[i] >= '0' && line[i] <= '9' {
-			d = int(line[i] - '0')
-		}
-		if d < 0 || d > 15 {
-			return 0, false
-		}
-		n = 16*n + d
-	}
-	return n, true
+	n, err := strconv.ParseUint(line, 16, 24)
+	return int(n), err == nil
 }

@@ -62,7 +62,7 @@ func parseList(b []byte) (contents, error) {
 	return c, nil
 }
 
-// write makes the list durable. The caller holds mu.
+// write makes the list durable. The caller holds changing.
 func (s *Sinks) write(list []*writer) *ipc.Error {
 	c := contents{Version: listVersion, Sinks: []entry{}}
 	for _, w := range list {

@@ -35,6 +35,9 @@ func parseMode(s string) (fs.FileMode, *ipc.Error) {
 	return 0, refuse("leave --mode out", "files have no such modes here")
 }
 
+// maxPath bounds the path of a file, in bytes: all of them fit into an answer.
+const maxPath = 1 << 10
+
 // inOwn reports whether a file is in the agent's own folder for tokens.
 func (s *Sinks) inOwn(file string) bool {
 	return s.Folder != "" && filepath.Dir(file) == filepath.Clean(s.Folder)
@@ -44,7 +47,7 @@ func (s *Sinks) inOwn(file string) bool {
 // It is looked up each time: settings change, and so do folders. The file itself
 // is not followed anywhere, see atomicfile.WriteMode.
 func (s *Sinks) place(file string) (string, *ipc.Error) {
-	if !filepath.IsAbs(file) || filepath.Clean(file) != file || len(file) > 4000 || strings.ContainsFunc(file, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if !filepath.IsAbs(file) || filepath.Clean(file) != file || len(file) > maxPath || strings.ContainsFunc(file, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return "", refuse("give the file by a path without ..", "that is not an absolute path of a file")
 	}
 	dir, own := filepath.Dir(file), s.inOwn(file)

@@ -77,7 +77,7 @@ func New(o Options) *Sinks {
 	return s
 }
 
-// Start begins to write. What an earlier agent left behind is removed first.
+// Start begins to write. Each writer removes first what an earlier agent left.
 func (s *Sinks) Start(a Agent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -139,6 +139,9 @@ func (s *Sinks) run(w *writer) {
 		case <-w.wake:
 		case <-timer.C:
 		}
+		if w.ctx.Err() != nil {
+			continue
+		}
 		next := s.look(w)
 		w.update(func() { w.looks++ })
 		timer.Reset(next)

@@ -14,13 +14,13 @@ import (
 // tellDetails answers as "Get API Token Details" does, with what the server says
 // about the API token behind the stand-in, but for the token. Times are in
 // seconds, as its schema (ApiTokenDetailsDto) has it.
-func (e *endpoint) tellDetails(w http.ResponseWriter, body []byte) {
+func (e *endpoint) tellDetails(w http.ResponseWriter, r *http.Request, body []byte) {
 	if !e.admit(w, inJSON(body).Get("tokenValue")) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), detailsTime)
+	ctx, cancel := context.WithTimeout(r.Context(), detailsTime)
 	defer cancel()
-	d, err := e.details.get(ctx, e.run.holder.Details)
+	d, err := e.details.get(ctx, func(ctx context.Context) (ipc.ProfileDetails, error) { return e.run.holder.Details(ctx, e.run.ID) })
 	if err != nil {
 		e.fail(w, err)
 		return
@@ -108,18 +108,20 @@ func (e *endpoint) publicKey(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer)
 }
 
+// get returns them. It asks at most once a while, and keeps nobody waiting for
+// another one's question.
 func (k *keys) get(ctx context.Context, ask func(context.Context) ([]byte, error)) ([]byte, error) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	switch age := time.Since(k.at); {
-	case k.text != nil && age < keysTime:
-		return k.text, nil
-	case k.err != nil && age < keysPause:
-		return nil, k.err
+	text, err, age := k.text, k.err, time.Since(k.at)
+	k.mu.Unlock()
+	if text != nil && age < keysTime || err != nil && age < keysPause {
+		return text, err
 	}
-	text, err := ask(ctx)
+	text, err = ask(ctx)
 	if err == nil || ctx.Err() == nil { // else it was the client that gave up
+		k.mu.Lock()
 		k.text, k.err, k.at = text, err, time.Now()
+		k.mu.Unlock()
 	}
 	return text, err
 }

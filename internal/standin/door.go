@@ -5,8 +5,6 @@ import (
 	"net"
 	"sync"
 	"time"
-
-	"github.com/cspctl/cspctl/internal/loopback"
 )
 
 const (
@@ -21,7 +19,7 @@ const (
 type door struct {
 	net.Listener
 	admit   func(net.Conn) error
-	refused func()
+	refused func(why error)
 
 	looks, conns chan struct{}
 	in           chan net.Conn
@@ -29,7 +27,7 @@ type door struct {
 	once         sync.Once
 }
 
-func newDoor(l net.Listener, admit func(net.Conn) error, refused func()) *door {
+func newDoor(l net.Listener, admit func(net.Conn) error, refused func(why error)) *door {
 	d := &door{Listener: l, admit: admit, refused: refused, in: make(chan net.Conn), closed: make(chan struct{}),
 		looks: make(chan struct{}, maxLooks), conns: make(chan struct{}, maxConns)}
 	go d.watch()
@@ -60,8 +58,8 @@ func (d *door) watch() {
 			// Until it is in: those who wait for a place are bounded, too.
 			defer func() { <-d.looks }()
 			err := d.admit(c)
-			if errors.Is(err, loopback.ErrOther) {
-				d.refused()
+			if err != nil {
+				d.refused(err)
 			}
 			if err != nil || !d.enter(c) {
 				_ = c.Close()

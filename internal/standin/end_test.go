@@ -78,7 +78,7 @@ func TestDetailsForClients(t *testing.T) {
 	var asked atomic.Int64
 	var fail error
 	h := (&house{}).holder()
-	h.Details = func(context.Context) (d ipc.ProfileDetails, err error) {
+	h.Details = func(context.Context, string) (d ipc.ProfileDetails, err error) {
 		asked.Add(1)
 		d.Expiry.Never = true
 		return d, fail
@@ -141,7 +141,7 @@ func TestConnectionsOfARunAreBounded(t *testing.T) {
 	}
 	var looked atomic.Int64
 	reached := make(chan struct{}, 1000)
-	d := newDoor(l, func(net.Conn) error { looked.Add(1); reached <- struct{}{}; return nil }, func() {})
+	d := newDoor(l, func(net.Conn) error { looked.Add(1); reached <- struct{}{}; return nil }, func(error) {})
 	defer d.Close()
 	go func() {
 		for {

@@ -70,7 +70,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost && (at == base+"api-tokens/authorize" || at == base+"authorize" || at == base+"token"):
 		e.exchange(w, r, body)
 	case r.Method == http.MethodPost && at == base+"api-tokens/details":
-		e.tellDetails(w, body)
+		e.tellDetails(w, r, body)
 	case r.Method == http.MethodGet && at == base+"token-public-key":
 		e.publicKey(w, r)
 	default:
@@ -105,14 +105,14 @@ func (e *endpoint) admit(w http.ResponseWriter, tried string) bool {
 	return false
 }
 
-// waitFor takes a place, or returns how long it is until there is one.
+// waitFor takes a place, or returns how long it is until there is one. (A
+// reservation that is cancelled costs those that were made after it.)
 func waitFor(l *rate.Limiter) time.Duration {
-	r := l.Reserve()
-	wait := r.Delay()
-	if wait > 0 {
-		r.Cancel()
+	if l.Allow() {
+		return 0
 	}
-	return wait
+	missing := max(0, 1-l.Tokens())
+	return max(time.Millisecond, time.Duration(missing/float64(l.Limit())*float64(time.Second)))
 }
 
 // exchange answers with an access token, as "Get Access Token By Api Refresh

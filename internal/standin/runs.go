@@ -139,7 +139,7 @@ func (run *Run) open(t *ticket) error {
 	t.Port = l.Addr().(*net.TCPAddr).Port
 	run.HostPort = l.Addr().String()
 	run.URL = "http://" + run.HostPort
-	run.listener = newDoor(l, func(c net.Conn) error { return loopback.BelongsTo(c, run.holder.UID) }, func() { run.refused(ReasonOtherUser) })
+	run.listener = newDoor(l, func(c net.Conn) error { return loopback.BelongsTo(c, run.holder.UID) }, run.turnedAway)
 	if t.tls() {
 		c, err := t.certificates().ServerConfig()
 		if err != nil {
@@ -166,6 +166,16 @@ func (run *Run) serve() {
 	if err := run.server.Serve(run.listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 		run.log.Error("a local endpoint is not served any more", "run", run.ID, "err", err)
 	}
+}
+
+// turnedAway puts on record whom the door did not let in.
+func (run *Run) turnedAway(why error) {
+	if errors.Is(why, loopback.ErrOther) {
+		run.refused(ReasonOtherUser)
+		return
+	}
+	run.log.Debug("a connection to a local endpoint is nobody's", "run", run.ID, "err", why)
+	run.refused(ReasonNoPeer)
 }
 
 // Done is closed when the run is over.

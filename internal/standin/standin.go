@@ -55,8 +55,8 @@ type Holder struct {
 	// had; with young, one that is not older than a minute. It puts the answer on
 	// record under the id of the run.
 	Token func(ctx context.Context, run string, young bool) (ipc.Token, error)
-	// Details are what the server says about the API token.
-	Details func(ctx context.Context) (ipc.ProfileDetails, error)
+	// Details are what the server says about the API token; it puts that on record.
+	Details func(ctx context.Context, run string) (ipc.ProfileDetails, error)
 	// PublicKeys are what the access tokens are signed with, as JWK set or as
 	// JSON with PEM; see jwtcheck.Verify.
 	PublicKeys func(ctx context.Context) ([]byte, error)
@@ -73,6 +73,7 @@ var ErrNotForUser = &ipc.Error{Code: ipc.CodeNotAllowed, Message: "the profile i
 const (
 	ReasonBadStandIn = "not the stand-in"
 	ReasonOtherUser  = "another user"
+	ReasonNoPeer     = "nobody knows whose process"
 	ReasonBrowser    = "a browser, or another host's name"
 )
 

@@ -86,6 +86,28 @@ func (s *Server) grant(c *call, req ipc.TokenRequest) (ipc.TokenRequest, error) 
 	return req, nil
 }
 
+// profileFor returns a profile that the caller may have tokens of; an empty name
+// means the default one.
+func (s *Server) profileFor(c *call, name string) (ipc.Profile, error) {
+	c.about.profile = name
+	if s.Role != Owner {
+		req, err := s.grant(c, ipc.TokenRequest{Profile: name})
+		if err != nil {
+			return ipc.Profile{}, err
+		}
+		name = req.Profile
+	}
+	p, err := s.Agent.Profile(name)
+	switch {
+	case err != nil && s.Role != Owner && codeOf(err) == ipc.CodeNoSuchProfile:
+		return p, s.noGrant(c, name)
+	case err != nil:
+		return p, s.forRole(err, name)
+	}
+	c.about.profile = p.Name
+	return p, nil
+}
+
 func (s *Server) noGrant(c *call, profile string) *ipc.Error {
 	return &ipc.Error{Code: ipc.CodeNoSuchProfile, Message: "profile " + profile + " does not exist or is not for this user", Hint: s.whoLists(c)}
 }

@@ -25,23 +25,10 @@ var cspHosts = []string{
 // hosts answers where the token of a profile may be taken: decided here, and not
 // by whoever asks, since the settings are the agent's to read.
 func hosts(s *Server, c *call) (any, error) {
-	name := c.URL.Query().Get("profile")
-	c.about.profile = name
-	if s.Role != Owner {
-		req, err := s.grant(c, ipc.TokenRequest{Profile: name})
-		if err != nil {
-			return nil, err
-		}
-		name = req.Profile
-	}
-	p, err := s.Agent.Profile(name)
-	switch {
-	case err != nil && s.Role != Owner && codeOf(err) == ipc.CodeNoSuchProfile:
-		return nil, s.noGrant(c, name)
-	case err != nil:
+	p, err := s.profileFor(c, c.URL.Query().Get("profile"))
+	if err != nil {
 		return nil, err
 	}
-	c.about.profile = p.Name
 	var more []string
 	if s.Hosts != nil {
 		more = s.Hosts()
@@ -50,7 +37,7 @@ func hosts(s *Server, c *call) (any, error) {
 }
 
 func hostsOf(p ipc.Profile, more []string) ipc.Hosts {
-	h := ipc.Hosts{Profile: p.Name, Provider: p.Provider, Origin: p.Server, Hosts: []string{}, Header: ipc.HeaderFormBearer}
+	h := ipc.Hosts{Profile: p.Name, Provider: p.Provider, Origin: p.Server, Hosts: []string{}}
 	csp := p.Provider == provider.CSP || p.Provider == provider.CSPApp
 	if u, err := url.Parse(p.Server); err == nil && u.Host != "" {
 		own := strings.ToLower(u.Host)

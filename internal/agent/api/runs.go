@@ -54,17 +54,8 @@ func run(s *Server, c *call) (any, error) {
 
 // runProfile is the profile that a run is for.
 func (s *Server) runProfile(c *call, name string) (ipc.Profile, error) {
-	if s.Role != Owner {
-		req, err := s.grant(c, ipc.TokenRequest{Profile: name})
-		if err != nil {
-			return ipc.Profile{}, err
-		}
-		name = req.Profile
-	}
-	p, err := s.Agent.Profile(name)
+	p, err := s.profileFor(c, name)
 	switch {
-	case err != nil && s.Role != Owner:
-		return p, s.noGrant(c, name)
 	case err != nil:
 		return p, err
 	case p.Provider != provider.CSP && p.Provider != provider.CSPApp:
@@ -107,13 +98,13 @@ func (s *Server) holder(c *call, p ipc.Profile) standin.Holder {
 			s.record(via, route{action: actionToken}, t, err)
 			return t, err
 		},
-		Details: func(ctx context.Context) (ipc.ProfileDetails, error) {
+		Details: func(ctx context.Context, run string) (ipc.ProfileDetails, error) {
 			if s.Role != Owner {
 				return ipc.ProfileDetails{}, &ipc.Error{Code: ipc.CodeNotAllowed, Message: "what is known of the API token is its owner's to see"}
 			}
 			d, err := s.Agent.Details(ctx, profile, false)
 			via := &call{Request: c.Request, peer: c.peer}
-			via.about.profile = profile
+			via.about.run, via.about.profile = run, profile
 			s.record(via, route{action: "details"}, nil, err)
 			return d, err
 		},
