@@ -127,7 +127,7 @@ func TestCurlHosts(t *testing.T) {
 // The token is in what curl opens, and not in its arguments.
 func TestCurlPassesTheTokenInAFile(t *testing.T) {
 	f := newAgent(t)
-	f.json("GET /v1/hosts", ipc.Hosts{Profile: "prod", Hosts: []string{"a.example"}, Header: ipc.HeaderFormBearer, CSP: []string{"a.example"}})
+	f.json("GET /v1/hosts", ipc.Hosts{Profile: "prod", Hosts: []string{"a.example"}, CSP: []string{"a.example"}})
 	f.token(nil)
 	for auth, want := range map[string]string{"header": "csp-auth-token: " + aToken + "\n", "bearer": "Authorization: Bearer " + aToken + "\n"} {
 		s := shell{agent: f, env: map[string]string{"PATH": os.Getenv("PATH")}}
