@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"flag"
+	"io/fs"
 	"strings"
 
 	"github.com/cspctl/cspctl/internal/ipc"
@@ -141,9 +143,13 @@ func ended(code int) error {
 	return exitStatus(code)
 }
 
-// cantRun says why a program that is there could not be run.
+// cantRun says why a program that is there could not be run. Where the program
+// that its first line names is missing, shells count it as not found.
 func (a *app) cantRun(name string, err error) error {
 	a.fail(failed(ipc.CodeInternal, quote(name)+" can't be run: "+reason(err), ""))
+	if errors.Is(err, fs.ErrNotExist) {
+		return exitStatus(exitNotFound)
+	}
 	return exitStatus(exitCantRun)
 }
 
@@ -162,7 +168,8 @@ type plan struct {
 	vars  []ipc.ToolVar
 	needs map[string]bool // by ipc.Give...
 	tls   bool
-	tool  ipc.Tool // the zero value without --for
+	tool  ipc.Tool      // the zero value without --for
+	roots []ipc.ToolVar // the variables that name the CA file, as they are
 }
 
 func (p *plan) needsRun() bool {

@@ -172,6 +172,10 @@ func TestExecEndsAsTheCommandDoes(t *testing.T) {
 	if err := os.WriteFile(noInterpreter, []byte("#!/nowhere/at/all\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	noFormat := filepath.Join(dir, "noformat")
+	if err := os.WriteFile(noFormat, []byte("exit $1\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		cmd  []string
 		code int
@@ -186,7 +190,8 @@ func TestExecEndsAsTheCommandDoes(t *testing.T) {
 		{[]string{"/no/such"}, 127, `there is no program "/no/such"`},
 		{[]string{plain}, 126, "permission denied"},
 		{[]string{dir}, 126, "is a directory"},
-		{[]string{noInterpreter}, 126, "can't be run"},
+		{[]string{noInterpreter}, 127, "can't be run"}, // as shells have it
+		{[]string{noFormat, "4"}, 4, ""},
 	} {
 		for _, tool := range []string{"vmc", "vcd"} {
 			cmd, errs := process(t, f, "cspctl", append([]string{"exec", "--for", tool, "--"}, c.cmd...)...)

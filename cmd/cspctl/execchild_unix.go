@@ -45,7 +45,11 @@ func runChild(exe string, argv, env []string) (code int, err error) {
 	go func() {
 		// PR_SET_PDEATHSIG looks at the end of the thread that forked.
 		runtime.LockOSThread()
-		p, err := os.StartProcess(exe, argv, &os.ProcAttr{Env: env, Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}, Sys: dyingWithUs()})
+		attr := &os.ProcAttr{Env: env, Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}, Sys: dyingWithUs()}
+		p, err := os.StartProcess(exe, argv, attr)
+		if errors.Is(err, syscall.ENOEXEC) { // a script of the shell, as for execvp(3)
+			p, err = os.StartProcess("/bin/sh", append([]string{"sh", exe}, argv[1:]...), attr)
+		}
 		started <- start{p, err}
 		if err == nil {
 			state, _ := p.Wait()

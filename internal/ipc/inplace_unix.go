@@ -3,6 +3,7 @@
 package ipc
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
@@ -15,8 +16,12 @@ func InPlace(exe string, args []string) (code int, err error) {
 }
 
 // InPlaceWith is InPlace with all arguments, the name of the program first, and
-// another environment.
+// another environment. A file that the kernel knows no format of is a script of
+// the shell, as for execvp(3).
 func InPlaceWith(exe string, argv, env []string) (code int, err error) {
 	err = syscall.Exec(exe, argv, env)
+	if errors.Is(err, syscall.ENOEXEC) {
+		err = syscall.Exec("/bin/sh", append([]string{"sh", exe}, argv[1:]...), env)
+	}
 	return -1, &os.PathError{Op: "exec", Path: exe, Err: err}
 }
