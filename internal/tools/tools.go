@@ -74,9 +74,11 @@ func Known() []ipc.Tool {
 		// pyVMC reads ./config.ini alone.
 		{Name: "pyvmc", Title: "pyVMC", Renews: onEach, Env: env("CSP_API_TOKEN", "{standin}", "CSP_URL", "{url}"),
 			Note: "write them into its config.ini for the run: refresh_Token=$CSP_API_TOKEN, strCSPProdURL=$CSP_URL"},
-		// vdk-control-api-auth: a whole URL of the exchange.
+		// vdk-control-api-auth: a whole URL of the exchange. oauthlib, below it,
+		// refuses http unless OAUTHLIB_INSECURE_TRANSPORT is set, loopback or not.
 		{Name: "vdk", Title: "Versatile Data Kit", Renews: "before the end",
-			Env: env("VDK_API_TOKEN", "{standin}", "VDK_API_TOKEN_AUTHORIZATION_URL", "{url}"+authorize)},
+			Env:  env("VDK_API_TOKEN", "{standin}", "VDK_API_TOKEN_AUTHORIZATION_URL", "{url}"+authorize, "OAUTHLIB_INSECURE_TRANSPORT", "1"),
+			Note: "what an earlier vdk login stored goes before them: vdk logout"},
 		// lamw's module VMware.CSP reads $env:cspAuthToken.
 		{Name: "powershell-csp", Title: "PowerShell module VMware.CSP and its kin", Renews: never, Env: env("cspAuthToken", "{access}")},
 		// vcd-cli takes the token of a session as an option.
