@@ -50,6 +50,39 @@ func TestExecHasACAFileInMemory(t *testing.T) {
 	}
 }
 
+// curl and Python's requests go by variables of their own where they are set: the
+// CAs that those name stay trusted, and that of the run is added to them.
+func TestExecHasACAFileForEachBundle(t *testing.T) {
+	f, r := agentOfRuns(t)
+	dir := t.TempDir()
+	var roots []string
+	for _, name := range []string{"one", "two"} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("roots "+name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		roots = append(roots, path)
+	}
+	one, two, folder := "roots one\n"+aCA, "roots two\n"+aCA, dir
+	for _, c := range []struct{ ssl, curl, requests, want string }{
+		{roots[0], "", "", one + "|" + one + "|"},
+		{roots[0], roots[0], roots[0], one + "|" + one + "|" + one},
+		{roots[0], roots[1], roots[0], one + "|" + two + "|" + one},
+		{roots[0], "", roots[1], one + "|" + one + "|" + two},
+		{roots[0], folder, "", one + "||"}, // to a folder nothing can be added
+	} {
+		cmd, errs := process(t, f, "cspctl", "exec", "--for", "nsxt", "--", "sh", "-c",
+			`for f in "$SSL_CERT_FILE" "$CURL_CA_BUNDLE" "$REQUESTS_CA_BUNDLE"; do echo "|"; test -f "$f" && cat "$f"; done`)
+		cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+c.ssl, "CURL_CA_BUNDLE="+c.curl, "REQUESTS_CA_BUNDLE="+c.requests)
+		code, out := within(t, cmd)
+		if out = strings.TrimPrefix(strings.ReplaceAll(out, "|\n", "|"), "|"); out != c.want || errs.Len() > 0 {
+			t.Errorf("%+v: %d, %q, %q", c, code, out, errs)
+		}
+		<-r.began
+		<-r.ended
+	}
+}
+
 func anyRoots() bool {
 	for _, path := range rootFiles {
 		if _, err := os.Stat(path); err == nil {

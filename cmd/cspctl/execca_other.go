@@ -13,12 +13,15 @@ import (
 )
 
 // caFile is a file with the CA of a run alone. It has no secret in it.
-type caFile struct{ path string }
+type caFile struct {
+	path string
+	vars []ipc.ToolVar // none: there is no variable that would be looked at
+}
 
 func (c *caFile) remove() { _ = os.Remove(c.path) }
 
 func (a *app) caFile(run ipc.Run) (*caFile, error) {
-	c := &caFile{filepath.Join(a.runFolder(), "ca-"+strconv.Itoa(os.Getpid())+".pem")}
+	c := &caFile{path: filepath.Join(a.runFolder(), "ca-"+strconv.Itoa(os.Getpid())+".pem")}
 	if err := atomicfile.Write(c.path, []byte(run.CA)); err != nil {
 		return nil, failed(ipc.CodeInternal, "there can't be a file for the CA of the endpoint: "+reason(err), "")
 	}

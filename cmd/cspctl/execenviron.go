@@ -4,8 +4,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-
-	"github.com/cspctl/cspctl/internal/ipc"
 )
 
 // variables is an environment that is changed.
@@ -39,8 +37,8 @@ func (p *plan) environ(base []string, given map[string]string) []string {
 	if p.needsRun() {
 		v.direct()
 	}
-	if ca := given[ipc.GiveCAFile]; ca != "" && runtime.GOOS == "linux" {
-		v.set("SSL_CERT_FILE", ca)
+	for _, set := range p.roots {
+		v.set(set.Name, set.Value)
 	}
 	for _, set := range p.vars {
 		v.set(set.Name, set.Expand(given))

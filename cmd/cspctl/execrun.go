@@ -27,7 +27,7 @@ func (a *app) runWith(c *ipc.Client, exe string, p *plan, given map[string]strin
 			return err
 		}
 		defer ca.remove()
-		given[ipc.GiveCAFile] = ca.path
+		given[ipc.GiveCAFile], p.roots = ca.path, ca.vars
 		if !p.needs[ipc.GiveCAFile] {
 			a.sayOfCA(ca.path)
 		}
