@@ -29,7 +29,7 @@ func verbs() []verb {
 		{"start", "start the service", serviceVerb(start)},
 		{"stop", "stop the service, or an agent that cspctl started", serviceVerb(stop)},
 		{"restart", "replace a running agent, as after an upgrade", serviceVerb(restart)},
-		{"status", "say how the service is: exit 0 it runs, or does when it is asked; 1 it failed; 3 stopped; 4 not installed", serviceVerb(status)},
+		{"status", "say how the service is: exit 0 it runs, or will when asked; 1 it failed; 3 stopped; 4 there is none", serviceVerb(status)},
 		{"doctor", "find out why it does not work, and what mends it", runDoctor},
 		{"kubeconfig", "have a context of kubectl's log in by cspctl; see cspctl kubeconfig", runKubeconfig},
 		{"version", "print the version", func([]string) int { fmt.Println("csp-agent", ipc.Version); return 0 }},
@@ -47,7 +47,7 @@ the first cspctl after login, and warns of API tokens that expire without one.
 Commands:
 `
 	for _, v := range verbs() {
-		text += fmt.Sprintf("  %-10s %s\n", v.name, v.summary)
+		text += fmt.Sprintf("  %-11s %s\n", v.name, v.summary)
 	}
 	return text + `
 A service is the user's own (--user), unless it is the machine's (--system): for

@@ -37,8 +37,8 @@ Not -L, since curl takes the token along to another host, nor -v, which shows it
 The exit code is curl's own; before curl runs, it is cspctl's. 127 says that
 there is no curl, 126 that it can't be run.`,
 	examples: `cspctl curl https://vmc.vmware.com/vmc/api/orgs
-cspctl curl prod -sSf --json @order.json https://api.mgmt.cloud.vmware.com/iaas/api/machines
-cspctl curl lab --auth bearer https://console.cloud.vmware.com/csp/gateway/am/api/loggedin/user`,
+cspctl curl prod -sSf --json @new.json https://vmc.vmware.com/vmc/api/orgs/ORG/sddcs
+cspctl curl lab --auth bearer https://www.mgmt.cloud.vmware.com/vmc/api/orgs`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		var auth string // read by readCurl: curl's options are not those of package flag
 		choiceVar(fs, &auth, "auth", "", "the header: csp-auth-token, or Authorization: Bearer\n(default: as the host takes it)", ipc.HeaderFormCSP, ipc.HeaderFormBearer)

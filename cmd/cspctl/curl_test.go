@@ -2,8 +2,6 @@ package main
 
 import (
 	"net/url"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -120,30 +118,6 @@ func TestCurlHosts(t *testing.T) {
 		}
 		if err := call.allowed(csp); (err == nil) != (c.want != "") || err == nil && call.form(csp) != c.want {
 			t.Errorf("%s: %v, %s", c.url, err, call.form(csp))
-		}
-	}
-}
-
-// The token is in what curl opens, and not in its arguments.
-func TestCurlPassesTheTokenInAFile(t *testing.T) {
-	f := newAgent(t)
-	f.json("GET /v1/hosts", ipc.Hosts{Profile: "prod", Hosts: []string{"a.example"}, CSP: []string{"a.example"}})
-	f.token(nil)
-	for auth, want := range map[string]string{"header": "csp-auth-token: " + aToken + "\n", "bearer": "Authorization: Bearer " + aToken + "\n"} {
-		s := shell{agent: f, env: map[string]string{"PATH": os.Getenv("PATH")}}
-		s.inPlace = func(exe string, args []string) (int, error) {
-			at := slices.Index(args, "-H")
-			b, err := os.ReadFile(strings.TrimPrefix(args[at+1], "@"))
-			if err != nil || string(b) != want {
-				t.Errorf("%v: %q, %v", args, b, err)
-			}
-			if args[0] != "-q" || args[1] != "--globoff" || strings.Contains(strings.Join(args, " "), aToken) {
-				t.Errorf("%q", args)
-			}
-			return 22, nil
-		}
-		if r := s.run(t, "curl", "prod", "--auth", auth, "-s", "https://a.example/"); r.code != 22 || r.stdout != "" || r.stderr != "" {
-			t.Errorf("%+v", r)
 		}
 	}
 }

@@ -162,7 +162,7 @@ func TestChildFloods(t *testing.T) {
 // It never ends by itself, and writes all the time.
 func TestChildFloodsForEver(t *testing.T) {
 	begin := time.Now()
-	err := child().Run(t.Context(), launch.Command{Timeout: 300 * time.Millisecond, Argv: []string{"/bin/sh", "-c", "yes >&2"}})
+	err := child().Run(t.Context(), launch.Command{Timeout: 2 * time.Second, Argv: []string{"/bin/sh", "-c", "yes >&2"}})
 	if e, ok := errors.AsType[*launch.Error](err); !ok || e.Reason != launch.TimedOut || !strings.HasPrefix(e.Stderr, "y\ny\n") || time.Since(begin) > 5*time.Second {
 		t.Errorf("%v after %v", err, time.Since(begin))
 	}

@@ -15,28 +15,40 @@ const (
 )
 
 func belongs(e ends, uid uint32) error {
-	owner, err := uint32(0), errNotListed
-	if e.local.Addr().Is4() {
-		owner, err = procTable{bytes: 4}.read(connections4, e)
-	}
-	// A client may have connected to 127.0.0.1 by an IPv6 socket.
-	if errors.Is(err, errNotListed) {
-		owner, err = procTable{bytes: 16}.read(connections6, e)
-	}
+	owner, err := peers.ask(e)
 	if err != nil {
 		return err
 	}
 	return judge(owner, uid)
 }
 
-func (t procTable) read(path string, e ends) (uint32, error) {
+func lookUp(asked []*question) {
+	var four []*question
+	for _, q := range asked {
+		if q.local.Addr().Is4() {
+			four = append(four, q)
+		}
+	}
+	if len(four) > 0 {
+		procTable{bytes: 4}.read(connections4, four)
+	}
+	// A client may have connected to 127.0.0.1 by an IPv6 socket.
+	if rest := unlisted(asked); len(rest) > 0 {
+		procTable{bytes: 16}.read(connections6, rest)
+	}
+}
+
+func (t procTable) read(path string, asked []*question) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) && path == connections6 { // a system without IPv6
-		return 0, errNotListed
+		return
 	}
 	if err != nil {
-		return 0, unknown("the table of connections", err)
+		fail(asked, unknown("the table of connections", err))
+		return
 	}
 	defer func() { _ = f.Close() }()
-	return t.find(f, e, binary.NativeEndian)
+	if err := t.find(f, asked, binary.NativeEndian); err != nil {
+		fail(unlisted(asked), err)
+	}
 }

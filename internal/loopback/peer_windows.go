@@ -1,7 +1,6 @@
 package loopback
 
 import (
-	"errors"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -20,7 +19,7 @@ const (
 // belongs compares the user of the peer's process with this process's: there
 // are no uids here.
 func belongs(e ends, _ uint32) error {
-	pid, err := ownerPID(e)
+	pid, err := peers.ask(e)
 	if err != nil {
 		return err
 	}
@@ -44,7 +43,7 @@ func belongs(e ends, _ uint32) error {
 	}
 	// As long as the process is open, its id is no other's. If the connection
 	// still has that id, then the process that was looked at has it.
-	again, err := ownerPID(e)
+	again, err := peers.ask(e)
 	switch {
 	case err != nil:
 		return err
@@ -56,21 +55,21 @@ func belongs(e ends, _ uint32) error {
 	return nil
 }
 
-func ownerPID(e ends) (uint32, error) {
-	tables := []tcpTable{tcpTable6}
-	if e.local.Addr().Is4() {
-		tables = []tcpTable{tcpTable4, tcpTable6}
-	}
-	for _, t := range tables {
+func lookUp(asked []*question) {
+	for _, t := range []tcpTable{tcpTable4, tcpTable6} {
+		rest := unlisted(asked)
+		if len(rest) == 0 {
+			return
+		}
 		b, err := t.read()
 		if err != nil {
-			return 0, unknown("the table of connections", err)
+			fail(rest, unknown("the table of connections", err))
+			return
 		}
-		if pid, err := t.find(b, e); !errors.Is(err, errNotListed) {
-			return pid, err
+		for _, q := range rest {
+			q.owner, q.err = t.find(b, q.ends)
 		}
 	}
-	return 0, errNotListed
 }
 
 // read asks for the table, with more room as long as that was too little.

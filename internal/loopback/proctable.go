@@ -49,28 +49,45 @@ func (r procRow) open() bool {
 	return false
 }
 
-// find returns the uid of the socket whose local and remote addresses are
-// those, or errNotListed. It reads no further than to that row. order is the
-// byte order of the machine.
-func (t procTable) find(r io.Reader, e ends, order binary.ByteOrder) (uint32, error) {
-	local, remote := t.format(e.local, order), t.format(e.remote, order)
+// find answers the questions whose local and remote addresses have a row, with
+// the uid of that socket. It reads no further than to the last of them. order is
+// the byte order of the machine.
+func (t procTable) find(r io.Reader, asked []*question, order binary.ByteOrder) error {
+	by := make(map[string]*question, len(asked)) // by both addresses, as written
+	for _, q := range asked {
+		by[string(t.format(q.local, order))+" "+string(t.format(q.remote, order))] = q
+	}
 	in := bufio.NewReaderSize(io.LimitReader(r, maxProcTable), maxProcRow)
-	for {
+	for len(by) > 0 {
 		line, err := in.ReadSlice('\n')
 		switch {
 		case err == io.EOF:
-			return 0, errNotListed
+			return nil
 		case err != nil:
-			return 0, unknown("the table of connections", err)
+			return unknown("the table of connections", err)
 		}
-		if !bytes.Contains(line, local) { // nearly all of them
+		both := addresses(line)
+		q := by[string(both)]
+		if q == nil { // nearly all of them
 			continue
 		}
-		row, ok := parseProcRow(line)
-		if ok && row.open() && bytes.Equal(row.local, local) && bytes.Equal(row.remote, remote) {
-			return row.uid, nil
+		if row, ok := parseProcRow(line); ok && row.open() {
+			q.owner, q.err = row.uid, nil
+			delete(by, string(both))
 		}
 	}
+	return nil
+}
+
+// addresses is the part of a row with the local and the remote address.
+func addresses(line []byte) []byte {
+	_, line, _ = bytes.Cut(line, []byte(": "))
+	if i := bytes.IndexByte(line, ' '); i > 0 {
+		if j := bytes.IndexByte(line[i+1:], ' '); j > 0 {
+			return line[:i+1+j]
+		}
+	}
+	return nil
 }
 
 // format writes an address as the kernel does: each 32 bits of it, which are in

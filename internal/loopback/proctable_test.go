@@ -22,6 +22,14 @@ func endsFor(local, remote string) ends {
 	return ends{netip.MustParseAddrPort(local), netip.MustParseAddrPort(remote)}
 }
 
+func findOne(t procTable, rows string, e ends, order binary.ByteOrder) (uint32, error) {
+	q := &question{ends: e, err: errNotListed}
+	if err := t.find(strings.NewReader(rows), []*question{q}, order); err != nil {
+		return 0, err
+	}
+	return q.owner, q.err
+}
+
 func TestProcTable(t *testing.T) {
 	const (
 		peer, ours   = "0100007F:D431", "0100007F:1F90"
@@ -60,7 +68,7 @@ func TestProcTable(t *testing.T) {
 		{"IPv6, not mapped", table6, four, procLine(local6+"D431", local6+"1F90", established, uid, 5), false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := test.table.find(strings.NewReader(procHeader+test.rows), test.ends, binary.LittleEndian)
+			got, err := findOne(test.table, procHeader+test.rows, test.ends, binary.LittleEndian)
 			switch {
 			case test.found && (err != nil || got != uid):
 				t.Errorf("got %d, %v", got, err)
@@ -71,12 +79,12 @@ func TestProcTable(t *testing.T) {
 	}
 	t.Run("big-endian machine", func(t *testing.T) {
 		row := procLine("7F000001:D431", "7F000001:1F90", established, uid, 5)
-		if got, err := table4.find(strings.NewReader(row), four, binary.BigEndian); err != nil || got != uid {
+		if got, err := findOne(table4, row, four, binary.BigEndian); err != nil || got != uid {
 			t.Errorf("got %d, %v", got, err)
 		}
 	})
 	t.Run("a line without end", func(t *testing.T) {
-		_, err := table4.find(strings.NewReader(strings.Repeat("x", 2*maxProcRow)), four, binary.LittleEndian)
+		_, err := findOne(table4, strings.Repeat("x", 2*maxProcRow), four, binary.LittleEndian)
 		if !errors.Is(err, ErrUnknown) || errors.Is(err, errNotListed) {
 			t.Errorf("got %v", err)
 		}
@@ -121,7 +129,7 @@ func BenchmarkProcTable(b *testing.B) {
 	e := endsFor("127.0.0.1:54321", "127.0.0.1:8080")
 	b.SetBytes(int64(rows.Len()))
 	for b.Loop() {
-		if _, err := (procTable{bytes: 4}).find(strings.NewReader(rows.String()), e, binary.LittleEndian); !errors.Is(err, errNotListed) {
+		if _, err := findOne(procTable{bytes: 4}, rows.String(), e, binary.LittleEndian); !errors.Is(err, errNotListed) {
 			b.Fatal(err)
 		}
 	}

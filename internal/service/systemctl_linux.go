@@ -130,3 +130,22 @@ func (m *Manager) command(args string) string {
 func isNotEmpty(err error) bool {
 	return errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST)
 }
+
+// startTime is how long the agent may take to say that it is ready, and a
+// service that fails at each start to fail.
+const startTime = 2 * time.Second
+
+// settled shows the service once it is not just being started.
+func (m *Manager) settled(ctx context.Context) (map[string]string, error) {
+	for end := time.Now().Add(startTime); ; {
+		service, err := m.show(ctx, serviceUnit)
+		if err != nil || service["ActiveState"] != "activating" || service["SubState"] == "auto-restart" || !time.Now().Before(end) {
+			return service, err
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return service, nil
+		}
+	}
+}

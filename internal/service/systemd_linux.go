@@ -370,7 +370,7 @@ func (m *Manager) status(ctx context.Context) (Status, error) {
 	if err := m.reachable(ctx); err != nil {
 		return st, err
 	}
-	service, err := m.show(ctx, serviceUnit)
+	service, err := m.settled(ctx)
 	if err != nil {
 		return st, err
 	}

@@ -279,20 +279,24 @@ func TestT33LinksAreNotFollowed(t *testing.T) {
 		defer w.Close(context.Background())
 		w.add(t, ipc.SinkRequest{Profile: "prod"})
 		victim := filepath.Join(t.TempDir(), "victim")
-		for name, link := range map[string]func(old, new string) error{"hard": os.Link, "symbolic": os.Symlink} {
+		for _, c := range []struct {
+			name string
+			link func(old, new string) error
+			good bool // it is replaced by a file of its own
+		}{{"hard", os.Link, true}, {"symbolic", os.Symlink, false}} {
 			_ = os.WriteFile(victim, []byte("theirs"), 0o600)
 			_ = os.Remove(w.file())
-			if err := link(victim, w.file()); err != nil {
+			if err := c.link(victim, w.file()); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(2 * time.Minute)
 			synctest.Wait()
 			if b, err := os.ReadFile(victim); err != nil || string(b) != "theirs" {
-				t.Errorf("%s: %q, %v", name, b, err)
+				t.Errorf("%s: %q, %v", c.name, b, err)
 			}
-		}
-		if l := w.List(); l[0].Error == nil || l[0].Fresh {
-			t.Errorf("%+v", l)
+			if l := w.List(); (l[0].Error == nil) != c.good || l[0].Fresh != c.good {
+				t.Errorf("%s: %+v", c.name, l)
+			}
 		}
 	})
 }

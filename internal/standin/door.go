@@ -3,12 +3,15 @@ package standin
 import (
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"time"
+
+	"github.com/cspctl/cspctl/internal/loopback"
 )
 
 const (
-	maxLooks = 16 // peers that are looked up at once, or wait for a place
+	maxLooks = 512 // peers that are looked up at once, or wait for a place
 	maxConns = 64 // of a run
 
 	acceptPause = 50 * time.Millisecond
@@ -58,7 +61,7 @@ func (d *door) watch() {
 			// Until it is in: those who wait for a place are bounded, too.
 			defer func() { <-d.looks }()
 			err := d.admit(c)
-			if err != nil {
+			if errors.Is(err, loopback.ErrOther) || err != nil && !isGone(c) {
 				d.refused(err)
 			}
 			if err != nil || !d.enter(c) {
@@ -66,6 +69,14 @@ func (d *door) watch() {
 			}
 		})
 	}
+}
+
+// isGone reports whether a peer has closed its connection without a word: nobody
+// can tell whose it was, and nobody was refused.
+func isGone(c net.Conn) bool {
+	_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
+	n, err := c.Read(make([]byte, 1))
+	return n == 0 && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // enter hands a connection on, when there is room.

@@ -55,7 +55,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// A page in a browser, or a name that somebody's DNS has point here.
 	// Sec-Fetch-Mode alone is sent by programs, too: by the fetch of Node.js.
 	site := r.Header.Get("Sec-Fetch-Site")
-	if !e.isHost(r.Host) || r.Header.Get("Origin") != "" || site != "" && site != "none" {
+	if !e.isHost(r.Host) || r.Header["Origin"] != nil || site != "" && site != "none" {
 		e.run.refused(ReasonBrowser)
 		refuse(w, http.StatusForbidden, "this endpoint is for programs on this machine that cspctl runs")
 		return

@@ -155,10 +155,12 @@ func (run *Run) open(t *ticket) error {
 	run.server = &http.Server{
 		Handler:           newEndpoint(run),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: 2 * time.Minute,
 		MaxHeaderBytes: ipc.MaxHeader,
 		ErrorLog:       slog.NewLogLogger(run.log.Handler(), slog.LevelDebug),
 	}
+	// A connection that idles would keep the place of one that asks.
+	run.server.SetKeepAlivesEnabled(false)
 	return nil
 }
 

@@ -163,6 +163,7 @@ func TestRefusals(t *testing.T) {
 		{"another host", authorize, good, func(r *http.Request) { r.Host = "evil.example" }, 403},
 		{"another port", authorize, good, func(r *http.Request) { r.Host = "127.0.0.1:1" }, 403},
 		{"a page", authorize, good, func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }, 403},
+		{"a page without a name", authorize, good, func(r *http.Request) { r.Header["Origin"] = []string{""} }, 403},
 		{"a page of nobody's", authorize, good, func(r *http.Request) { r.Header.Set("Origin", "null") }, 403},
 		{"a page's image", authorize, good, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, 403},
 		{"another path", "/csp/gateway/am/api/loggedin/user/orgs", good, nil, 404},
