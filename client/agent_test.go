@@ -49,6 +49,7 @@ type agent struct {
 	asked   []string          // the queries, in order
 	refuse  map[string]string // by profile: the JSON of an error
 	hang    chan struct{}     // not nil: no answer until it is closed
+	hangs   chan struct{}     // each request that hangs
 }
 
 func (a *agent) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
@@ -61,6 +62,7 @@ func (a *agent) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	token, refusal := a.token(), a.refuse[r.FormValue("profile")]
 	a.mu.Unlock()
 	if hang != nil {
+		a.hangs <- struct{}{}
 		<-hang
 	}
 	rw.Header().Set(ipc.HeaderVersion, ipc.Version)
@@ -101,7 +103,7 @@ func newAgent(t *testing.T, o client.Options) (*agent, *client.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &agent{refuse: map[string]string{}}
+	a := &agent{refuse: map[string]string{}, hangs: make(chan struct{}, 10)}
 	s := &http.Server{Handler: a}
 	go s.Serve(l)
 	t.Cleanup(func() { s.Close() })

@@ -8,11 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // executed is a cspctl exec whose command does a line of shell for each line that
@@ -78,13 +81,6 @@ func (e *executed) exchanges(t *testing.T) bool {
 		return false
 	}
 	return strings.Contains(answer, `"access_token":"eyJ`)
-}
-
-func needCurl(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("needs curl (Debian package curl)")
-	}
 }
 
 // held reports what is left of runs: whether the agent listens anywhere but on
@@ -254,4 +250,100 @@ func TestExecInATerminal(t *testing.T) {
 	x.press("C-d")
 	x.enter(`echo "and code $?"`)
 	x.waitFor("and code 0")
+}
+
+// Whoever signals cspctl and its group, as timeout(1) and build servers do, has
+// the command signalled once, and what it started too.
+func TestExecPassesASignalOnOnce(t *testing.T) {
+	t.Parallel()
+	w := served(t, []string{"prod"}, nil)
+	w.mustLogin(t)
+	c := w.cspctl("exec", "prod", "--for", "terraform-vmc", "--", "sh", "-c",
+		`trap 'echo term' TERM; trap 'echo usr1; exit 7' USR1; (trap 'echo below' TERM; echo up; while :; do sleep 0.05; done) & wait; while :; do wait; done`)
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal, a group of its own
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Process.Kill() })
+	lines := bufio.NewScanner(out)
+	next := func() string {
+		if !lines.Scan() {
+			t.Fatalf("it has ended: %v", lines.Err())
+		}
+		return lines.Text()
+	}
+	if up := next(); up != "up" {
+		t.Fatal(up)
+	}
+	pid := c.Process.Pid
+	if err := errors.Join(syscall.Kill(pid, syscall.SIGTERM), syscall.Kill(-pid, syscall.SIGTERM)); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{next(): 1}
+	got[next()]++
+	if got["term"] != 1 || got["below"] != 1 {
+		t.Errorf("%v", got)
+	}
+	if err := syscall.Kill(pid, syscall.SIGUSR1); err != nil { // whatever came before it comes first
+		t.Fatal(err)
+	}
+	if after := next(); after != "usr1" {
+		t.Errorf("after both had it: %s", after)
+	}
+	_ = c.Wait()
+	if code := c.ProcessState.ExitCode(); code != 7 {
+		t.Errorf("exit %d", code)
+	}
+}
+
+// P1: while there is no agent, nobody else's program can take the port of a run,
+// and be sent its stand-in.
+func TestP1PortOfARunStaysItsUsers(t *testing.T) {
+	needCurl(t)
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to be another user")
+	}
+	t.Parallel()
+	w := served(t, []string{"prod"}, nil)
+	w.mustLogin(t)
+	w.env = append(w.env, "CSPCTL_AUTOSTART=0")
+	e := w.exec(t, "terraform-vmc")
+	hostPort := strings.TrimPrefix(e.say(t, `echo "$CSP_URL"`), "http://")
+	_, port, _ := strings.Cut(hostPort, ":")
+	w.agent.stop(syscall.SIGKILL)
+	if bindAs(t, stranger, port) == nil {
+		t.Error("another user took the port")
+	}
+	_ = e.in.Close()
+	_ = e.Wait()
+	if err := bindAs(t, stranger, port); err != nil {
+		t.Errorf("after the run, nobody can have it: %v", err)
+	}
+}
+
+// bindAs binds a port with every option that may help, as another user would: the
+// kernel goes by the fsuid of the thread that makes the socket (credentials(7)).
+func bindAs(t *testing.T, uid int, port string) error {
+	t.Helper()
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
+		_, _ = unix.SetfsuidRetUid(uid)
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err == nil {
+			err = errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1), unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1),
+				unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: n}))
+			_ = unix.Close(fd)
+		}
+		bound <- err
+	}()
+	return <-bound
 }

@@ -100,9 +100,7 @@ const (
 // a valid token again and again, over several lives of it, and never see the API
 // token.
 func TestP1ClientsExchangeAStandIn(t *testing.T) {
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("needs curl (Debian package curl)")
-	}
+	needCurl(t)
 	t.Parallel()
 	w := served(t, []string{"prod"}, []string{"-life", "4s"})
 	w.mustLogin(t)
@@ -192,9 +190,7 @@ func (h *held) refused(url string) bool {
 // A stand-in is worth nothing after its run, whatever ended it, and nothing to
 // another run.
 func TestP1StandInEndsWithItsRun(t *testing.T) {
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("needs curl (Debian package curl)")
-	}
+	needCurl(t)
 	t.Parallel()
 	w := served(t, []string{"prod", "lab"}, nil)
 	w.mustLogin(t)
@@ -276,9 +272,7 @@ func TestP1AnotherUserIsRefusedAtTheEndpoint(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to be another user")
 	}
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("needs curl (Debian package curl)")
-	}
+	needCurl(t)
 	t.Parallel()
 	w := served(t, []string{"prod"}, nil)
 	w.mustLogin(t)
@@ -303,5 +297,12 @@ func TestP1AnotherUserIsRefusedAtTheEndpoint(t *testing.T) {
 		return err
 	}); err != nil || bytes.Count(b, []byte("another user")) != 1 {
 		t.Errorf("%v\n%s", err, b)
+	}
+}
+
+func needCurl(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("needs curl (Debian package curl)")
 	}
 }

@@ -181,11 +181,14 @@ func until(t *testing.T, screen *os.File, text string) string {
 // the command makes of it.
 func TestCtrlCReachesTheCommandOnce(t *testing.T) {
 	f, r := agentOfRuns(t)
-	screen, wait, _ := onTerminal(t, f, "exec", "--for", "vmc", "--", "sh", "-c", `n=0; trap 'n=$((n+1)); echo "int$n"' INT; echo up; read x; read x; echo "counted $n"; exit 9`)
+	screen, wait, pid := onTerminal(t, f, "exec", "--for", "vmc", "--", "sh", "-c", `n=0; trap 'n=$((n+1)); echo "int$n"' INT; trap 'echo usr1' USR1; echo up; read x; read x; read x; echo "counted $n"; exit 9`)
 	until(t, screen, "up")
 	_, _ = screen.WriteString("\x03")
 	until(t, screen, "int1")
-	time.Sleep(200 * time.Millisecond) // a second one would have come by now
+	if err := syscall.Kill(pid, syscall.SIGUSR1); err != nil { // what cspctl passed on before would come before it
+		t.Fatal(err)
+	}
+	until(t, screen, "usr1")
 	_, _ = screen.WriteString("\n\n\n")
 	if got := until(t, screen, "counted "); strings.Contains(got, "int2") {
 		t.Error(got)

@@ -372,16 +372,23 @@ func TestExecSaysOnceThatTheStandInHasEnded(t *testing.T) {
 	}
 }
 
-func TestExecDoesNotInsistOnARunThatIsRefused(t *testing.T) {
-	f, r := agentOfRuns(t)
-	cmd, errs := process(t, f, "cspctl", "exec", "--for", "vmc", "--", "sh", "-c", "read x; exit 5")
+// started starts a command, and returns what ends its stdin.
+func started(t *testing.T, cmd *exec.Cmd) io.WriteCloser {
+	t.Helper()
 	in, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	return in
+}
+
+func TestExecDoesNotInsistOnARunThatIsRefused(t *testing.T) {
+	f, r := agentOfRuns(t)
+	cmd, errs := process(t, f, "cspctl", "exec", "--for", "vmc", "--", "sh", "-c", "read x; exit 5")
+	in := started(t, cmd)
 	<-r.began
 	r.end(&ipc.Error{Code: ipc.CodeNoSuchProfile, Message: "there is no profile prod"})
 	<-r.began
@@ -396,13 +403,7 @@ func TestExecDoesNotInsistOnARunThatIsRefused(t *testing.T) {
 func TestExecWaitsForALogin(t *testing.T) {
 	f, r := agentOfRuns(t)
 	cmd, errs := process(t, f, "cspctl", "exec", "--for", "vmc", "--", "cat")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	in := started(t, cmd)
 	<-r.began
 	r.end(&ipc.Error{Code: ipc.CodeNotLoggedIn, Message: "profile prod has no secret stored"})
 	<-r.began

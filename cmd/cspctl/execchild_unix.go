@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -25,9 +26,14 @@ func runInPlace(exe string, argv, env []string) (code int, err error) {
 // the terminal to all of its foreground group.
 var passedOn = []os.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGINT, syscall.SIGQUIT}
 
-// runChild runs a program with this one's terminal, process group and descriptors,
-// and returns its exit code, as a shell has it. The error says that it was not
-// started.
+// runChild runs a program with this one's terminal and descriptors, and returns its
+// exit code, as a shell has it. The error says that it was not started.
+//
+// In the foreground of a terminal it is in this one's process group, which the
+// keys reach, and the shell's job control. Elsewhere it has a group of its own, to
+// which signals are passed on: those who signal a whole group, as timeout(1) and
+// build servers do, would otherwise signal it twice, and a second SIGINT has
+// Terraform give up its state.
 func runChild(exe string, argv, env []string) (code int, err error) {
 	signals := make(chan os.Signal, 16)
 	for _, s := range passedOn {
@@ -42,10 +48,12 @@ func runChild(exe string, argv, env []string) (code int, err error) {
 		err error
 	}
 	started, ended := make(chan start), make(chan *os.ProcessState)
+	own := !inForeground()
 	go func() {
 		// PR_SET_PDEATHSIG looks at the end of the thread that forked.
 		runtime.LockOSThread()
 		attr := &os.ProcAttr{Env: env, Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}, Sys: dyingWithUs()}
+		attr.Sys.Setpgid = own
 		p, err := os.StartProcess(exe, argv, attr)
 		if errors.Is(err, syscall.ENOEXEC) { // a script of the shell, as for execvp(3)
 			p, err = os.StartProcess("/bin/sh", append([]string{"sh", exe}, argv[1:]...), attr)
@@ -60,18 +68,30 @@ func runChild(exe string, argv, env []string) (code int, err error) {
 	if s.err != nil {
 		return 0, s.err
 	}
+	var last os.Signal
+	var at time.Time
 	for {
 		select {
 		case sig := <-signals:
-			if (sig == syscall.SIGINT || sig == syscall.SIGQUIT) && inForeground() {
-				continue // the command has it already
+			switch {
+			case own && sig == last && time.Since(at) < sameSignal:
+				// It was sent to this process, and to its group.
+			case own:
+				_ = syscall.Kill(-s.p.Pid, sig.(syscall.Signal))
+				last, at = sig, time.Now()
+			case (sig == syscall.SIGINT || sig == syscall.SIGQUIT) && inForeground():
+				// The command has it already.
+			default:
+				_ = s.p.Signal(sig)
 			}
-			_ = s.p.Signal(sig)
 		case state := <-ended:
 			return codeOfState(state), nil
 		}
 	}
 }
+
+// sameSignal is within what a signal that comes twice is one.
+const sameSignal = 100 * time.Millisecond
 
 func codeOfState(state *os.ProcessState) int {
 	if state == nil { // nobody knows how it ended

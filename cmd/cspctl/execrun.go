@@ -32,6 +32,7 @@ func (a *app) runWith(c *ipc.Client, exe string, p *plan, given map[string]strin
 			a.sayOfCA(ca.path)
 		}
 	}
+	defer holdPort(run.HostPort)()
 	f := &follower{a: a, req: req, run: run, stream: stream, stop: make(chan struct{})}
 	go f.follow()
 	defer f.end()

@@ -12,7 +12,7 @@ import (
 
 const (
 	maxLooks = 512 // peers that are looked up at once, or wait for a place
-	maxConns = 64 // of a run
+	maxConns = 64  // of a run
 
 	acceptPause = 50 * time.Millisecond
 )

@@ -132,7 +132,7 @@ func (r *Runs) admit(run *Run) *ipc.Error {
 // open makes the run from its ticket, and listens.
 func (run *Run) open(t *ticket) error {
 	run.ID, run.Profile, run.StandIn, run.EndsAt = newID(), t.Profile, t.StandIn, t.EndsAt
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(t.Port)))
+	l, err := (&net.ListenConfig{Control: shared}).Listen(context.Background(), "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(t.Port)))
 	if err != nil {
 		return err
 	}
