@@ -2,10 +2,11 @@ package client
 
 import (
 	"cmp"
-	"net"
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/cspctl/cspctl/internal/ipc"
 )
 
 var defaultHosts = []string{"*.vmware.com", "*.broadcom.com"}
@@ -21,23 +22,11 @@ func (t *Transport) allows(u *url.URL) bool {
 	if hosts == nil {
 		hosts = defaultHosts
 	}
-	for _, h := range hosts {
-		name, p, err := net.SplitHostPort(h)
-		if err != nil { // there is no port
-			name, p = strings.Trim(h, "[]"), own
-		}
-		if p == cmp.Or(port, own) && matches(strings.ToLower(name), host) {
-			return true
-		}
+	patterns := make([]string, len(hosts))
+	for i, h := range hosts {
+		patterns[i] = strings.ToLower(h)
 	}
-	return false
-}
-
-func matches(pattern, host string) bool {
-	if domain, ok := strings.CutPrefix(pattern, "*."); ok {
-		return domain != "" && strings.HasSuffix(host, "."+domain) && len(host) > len(domain)+1
-	}
-	return pattern == host
+	return ipc.MatchHost(patterns, host, cmp.Or(port, own), own)
 }
 
 func isLoopback(host string) bool {

@@ -83,7 +83,7 @@ var errNotWritten = errors.New("it can't be written")
 
 // setKubeconfig puts the entry into the first of the files that has its context.
 func setKubeconfig(paths []string, e kubeconfig.Entry) (path string, changed bool, err error) {
-	path, before, err := findKubeconfig(paths, e.Context)
+	path, err = findKubeconfig(paths, e.Context)
 	if err != nil {
 		return path, false, err
 	}
@@ -95,7 +95,8 @@ func setKubeconfig(paths []string, e kubeconfig.Entry) (path string, changed boo
 		return path, false, fmt.Errorf("%w: %w", errNotWritten, err)
 	}
 	defer unlock()
-	if before, err = atomicfile.Read(path, maxKubeconfig); err != nil { // as it is now
+	before, err := atomicfile.Read(path, maxKubeconfig) // as it is now
+	if err != nil {
 		return path, false, err
 	}
 	after, err := kubeconfig.Set(before, e)
@@ -144,7 +145,7 @@ func kubeconfigs(file string) (paths []string) {
 }
 
 // findKubeconfig returns the first of the files that has the context.
-func findKubeconfig(paths []string, context string) (path string, text []byte, err error) {
+func findKubeconfig(paths []string, context string) (path string, err error) {
 	err = fmt.Errorf("no kubeconfig is named: %w", fs.ErrNotExist)
 	var have []string
 	read := 0
@@ -164,11 +165,11 @@ func findKubeconfig(paths []string, context string) (path string, text []byte, e
 			continue
 		}
 		if bad != nil {
-			return p, nil, fmt.Errorf("%s: %w", p, bad)
+			return p, fmt.Errorf("%s: %w", p, bad)
 		}
-		return p, b, nil
+		return p, nil
 	}
-	return strings.Join(paths, ", "), nil, err
+	return strings.Join(paths, ", "), err
 }
 
 // rewrite replaces a kubeconfig as a whole, with the mode that it had. A

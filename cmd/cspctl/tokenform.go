@@ -16,7 +16,7 @@ func formatToken(r ipc.TokenReply, o tokenOptions, execVersion string) (string, 
 	}
 	switch o.output {
 	case "header":
-		if r.Provider != "csp" && r.Provider != "csp-app" {
+		if !ipc.IsCloudServices(r.Provider) {
 			return "", usage("the header csp-auth-token is for csp profiles, and this one is "+quote(r.Provider), "use -o bearer")
 		}
 		return "csp-auth-token: " + token + "\n", nil

@@ -128,18 +128,6 @@ func (e *entry) good(now Instant, q ask) bool {
 	return left > 0 && left >= e.required(q)
 }
 
-// better reports whether a token that is good has what the caller would rather
-// have, too.
-func (e *entry) better(now Instant, q ask) bool {
-	switch {
-	case q.maxAge > 0 && e.obtained.Since(now) >= q.maxAge:
-		return false
-	case q.half:
-		return e.left(now) >= min(e.total/2, e.gave)
-	}
-	return true
-}
-
 // required is the life that the access token must have left for a caller who
 // asks for q: where that is the ID token, it may have to live longer than
 // what is handed out.

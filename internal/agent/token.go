@@ -91,10 +91,6 @@ func askOf(req ipc.TokenRequest) (ask, *ipc.Error) {
 	return q, nil
 }
 
-// leastAge is the least age at which a token is replaced for who asks for a
-// younger one.
-const leastAge = time.Minute
-
 // tokenFor returns a token from the cache, or from an exchange, to a caller who
 // came in p.
 func (a *Agent) tokenFor(ctx context.Context, p *period, rec Record, req ipc.TokenRequest, q ask) (ipc.Token, error) {
@@ -158,43 +154,6 @@ func (a *Agent) tokenFor(ctx context.Context, p *period, rec Record, req ipc.Tok
 		return ipc.Token{}, e.tooShort(acct.name, q)
 	}
 	return ipc.Token{}, errAgain
-}
-
-// betterTime bounds the wait for a token that is better than the one in the
-// cache, which is good.
-const betterTime = 5 * time.Second
-
-// orOlder returns the token that is in the cache, if it is good and all that the
-// caller wants beyond that is better; else err.
-func (a *Agent) orOlder(s *slot, rec Record, req ipc.TokenRequest, q ask, err error) (ipc.Token, error) {
-	if req.Fresh || !req.Passcode.IsZero() || !q.half && q.maxAge == 0 || errors.Is(err, errAgain) || errors.Is(err, errLocked) {
-		return ipc.Token{}, err
-	}
-	now := a.Clock.Now()
-	rec.account.mu.Lock()
-	e := s.entry
-	rec.account.mu.Unlock()
-	if !e.good(now, q) {
-		return ipc.Token{}, err
-	}
-	return a.answer(e, rec, req, q, now)
-}
-
-// errLate: a flight has not ended within the caller's patience.
-var errLate = errors.New("the exchange takes long")
-
-// arrive waits for the end of a flight; late, if not nil, ends the wait.
-func (f *flight) arrive(ctx context.Context, p *period, late <-chan time.Time, profile string) error {
-	select {
-	case <-f.done:
-		return nil
-	case <-late:
-		return errLate
-	case <-p.ctx.Done():
-		return errLocked
-	case <-ctx.Done():
-		return errorf(ipc.CodeUnreachable, "try again", "no answer in time for profile %s", profile)
-	}
 }
 
 // board finds the flight that a caller may wait for, or starts one, or says

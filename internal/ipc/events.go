@@ -64,6 +64,10 @@ const (
 	LockSleep  = "the machine goes to sleep"
 )
 
+// IsCloudServices reports whether a provider's tokens are those of VMware Cloud
+// Services, which go into the header csp-auth-token, too.
+func IsCloudServices(name string) bool { return name == provider.CSP || name == provider.CSPApp }
+
 // SecretKind is what people call the secret of a provider; see Event.Kind.
 func SecretKind(name string) string {
 	switch name {

@@ -83,10 +83,15 @@ func endsInNumber(s string) bool {
 }
 
 // MatchHost reports whether a host and port, in decimal, are meant by one of the
-// patterns. def is the default port of the scheme.
+// patterns. def is the default port of the scheme. A pattern may be an IPv6
+// address in brackets.
 func MatchHost(patterns []string, host, port, def string) bool {
 	for _, p := range patterns {
 		ph, pp, has := strings.Cut(p, ":")
+		if six, ok := strings.CutPrefix(p, "["); ok {
+			ph, pp, _ = strings.Cut(six, "]")
+			pp, has = strings.CutPrefix(pp, ":")
+		}
 		if !has {
 			pp = def
 		}

@@ -1,9 +1,6 @@
 package loopback
 
-import (
-	"errors"
-	"sync"
-)
+import "sync"
 
 // question asks who is at the other end of a connection: its uid, or on Windows
 // the id of its process.
@@ -61,16 +58,6 @@ func (b *batch) read() {
 			close(q.done)
 		}
 	}
-}
-
-// unlisted are the questions to which no table had an answer yet.
-func unlisted(asked []*question) (rest []*question) {
-	for _, q := range asked {
-		if errors.Is(q.err, errNotListed) {
-			rest = append(rest, q)
-		}
-	}
-	return rest
 }
 
 // fail answers questions with what went wrong.

@@ -37,7 +37,7 @@ func form(format string, t ipc.Token) ([]byte, *ipc.Error) {
 }
 
 func headerFor(provider, profile string) *ipc.Error {
-	if provider == "csp" || provider == "csp-app" {
+	if ipc.IsCloudServices(provider) {
 		return nil
 	}
 	return &ipc.Error{Code: ipc.CodeBadRequest, Hint: "use --format bearer",

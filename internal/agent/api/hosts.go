@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/cspctl/cspctl/internal/ipc"
-	"github.com/cspctl/cspctl/internal/provider"
 )
 
 // cspHosts take the token as csp-auth-token: the consoles themselves, VMware
@@ -38,7 +37,7 @@ func hosts(s *Server, c *call) (any, error) {
 
 func hostsOf(p ipc.Profile, more []string) ipc.Hosts {
 	h := ipc.Hosts{Profile: p.Name, Provider: p.Provider, Origin: p.Server, Hosts: []string{}}
-	csp := p.Provider == provider.CSP || p.Provider == provider.CSPApp
+	csp := ipc.IsCloudServices(p.Provider)
 	if u, err := url.Parse(p.Server); err == nil && u.Host != "" {
 		own := strings.ToLower(u.Host)
 		h.Hosts = append(h.Hosts, own)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/ipc/listen"
-	"github.com/cspctl/cspctl/internal/provider"
 	"github.com/cspctl/cspctl/internal/standin"
 )
 
@@ -58,7 +57,7 @@ func (s *Server) runProfile(c *call, name string) (ipc.Profile, error) {
 	switch {
 	case err != nil:
 		return p, err
-	case p.Provider != provider.CSP && p.Provider != provider.CSPApp:
+	case !ipc.IsCloudServices(p.Provider):
 		return p, &ipc.Error{Code: ipc.CodeBadRequest, Message: "there are stand-ins for profiles of Cloud Services alone, and " + p.Name + " is of provider " + p.Provider,
 			Hint: "give the program an access token: cspctl exec " + p.Name + " --env NAME=access -- ..."}
 	case p.LoggedOut:
