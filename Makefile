@@ -7,6 +7,9 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS = -s -w -X github.com/cspctl/cspctl/internal/ipc.Version=$(VERSION)
 TOOL = $(GO) tool -modfile=tools/go.mod
 TIMEOUT = 14m
+# Tests that run beside others wait most of the time, for other programs: more of them
+# than there are cores.
+PARALLEL = 4
 # The race detector needs a C compiler on most systems. It makes the arithmetic of scrypt
 # twice as slow, which shares nothing: tests of the file store would take minutes.
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race -gcflags=golang.org/x/crypto/scrypt=-race=false)
@@ -23,7 +26,7 @@ demo: build ## a real exchanged token, from nothing
 test: ## the whole suite; installs what it needs only as root
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(MAKE) --no-print-directory deps; fi
 	@$(MAKE) --no-print-directory vet
-	CGO_ENABLED=$(if $(RACE),1,0) $(TOOL) gotestsum --format pkgname-and-test-fails -- $(RACE) -timeout $(TIMEOUT) ./...
+	CGO_ENABLED=$(if $(RACE),1,0) $(TOOL) gotestsum --format pkgname-and-test-fails -- $(RACE) -parallel $(PARALLEL) -timeout $(TIMEOUT) ./...
 	@if [ -z "$(RACE)" ]; then echo "no C compiler: the race detector was off (Debian: apt-get install gcc)"; fi
 	@if [ "$$(id -u)" != 0 ]; then echo "tests listed as skipped name what they need; all at once: sudo make deps"; fi
 

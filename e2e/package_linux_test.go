@@ -37,6 +37,7 @@ func (m *machine) debianPackage(t *testing.T, version string) (inside string) {
 // The package from its installation to its removal, for a user with a keyring,
 // and docs/service.md as it stands.
 func TestDebianPackage(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("dpkg"); err != nil {
 		t.Skip("needs dpkg (Debian)")
 	}

@@ -101,6 +101,7 @@ END`)
 // The socket goes over ssh, as docs/remote.md has it: on the other side there
 // are access tokens of one profile, for as long as the connection lasts.
 func TestP1TokenSocketOverSSH(t *testing.T) {
+	t.Parallel()
 	exe := needsSSHD(t)
 	r := newRemote(t)
 	r.sshd(t, exe)

@@ -10,6 +10,7 @@ import (
 // The service of a machine, as docs/service.md has it: its own user, its
 // store's key sealed, and two users of which one is in the group.
 func TestSystemService(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t, "build", "other")
 	m.putShipped(t, "/usr/local/bin")
 	in, out := m.User(t, "jenkins"), m.User(t, "guest")

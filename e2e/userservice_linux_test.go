@@ -10,6 +10,7 @@ import (
 // A user's own installation: the binaries in a folder, `csp-agent install`, and
 // a keyring that is unlocked at login.
 func TestUserService(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t, "prod", "lab")
 	m.putShipped(t, "/usr/local/bin")
 	u := m.User(t, "ann")

@@ -168,6 +168,7 @@ func buildWindows(dir string) error {
 // On Windows: the same agent and the same cspctl, over a named pipe and with
 // the Credential Manager.
 func TestWindows(t *testing.T) {
+	t.Parallel()
 	w := newWindows(t)
 	built := make(chan error, 1)
 	go func() { built <- buildWindows(w.dir) }() // while wine settles
