@@ -103,7 +103,7 @@ func setKubeconfig(paths []string, e kubeconfig.Entry) (path string, changed boo
 	if err != nil || string(after) == string(before) {
 		return path, false, err
 	}
-	if err := rewrite(path, after); err != nil {
+	if err := atomicfile.Rewrite(path, after); err != nil {
 		return path, false, fmt.Errorf("%w: %w", errNotWritten, err)
 	}
 	return path, true, nil
@@ -170,19 +170,6 @@ func findKubeconfig(paths []string, context string) (path string, err error) {
 		return p, nil
 	}
 	return strings.Join(paths, ", "), err
-}
-
-// rewrite replaces a kubeconfig as a whole, with the mode that it had. A
-// symbolic link stays one.
-func rewrite(path string, text []byte) error {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteMode(path, text, info.Mode().Perm())
 }
 
 // lockKubeconfig keeps kubectl from changing a file, which takes the same lock

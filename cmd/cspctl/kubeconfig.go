@@ -13,9 +13,9 @@ var kubeconfigCommand = command{
 	summary: "have kubectl log in with access tokens",
 	help: `
 It writes a user entry into your kubeconfig that runs cspctl for a credential,
-and has a context use it. The context must be there; all else in the file stays
-as it is, comments and order included. With several files in KUBECONFIG it is the
-first that has the context.
+and has a context use it. The context must be there; every other entry, comments,
+order, mode and owner of the file stay (blank lines and indentation may not). With
+several files in KUBECONFIG it is the first that has the context.
 
 kubectl asks again when its token expires, and once more after a 401: it then gets
 one that is less than a minute old.`,

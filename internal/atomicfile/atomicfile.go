@@ -34,6 +34,26 @@ var ErrNotAFile = errors.New("it is not a regular file")
 // WriteMode is Write for a file that others may read, in a folder that is
 // there already.
 func WriteMode(path string, data []byte, mode fs.FileMode) error {
+	return write(path, data, mode, nil)
+}
+
+// Rewrite makes data the content of a file that is there already and that people
+// keep: its mode, its owner and group, and a symbolic link at path stay. Where
+// that can't be, it returns an error and the file is as it was.
+func Rewrite(path string, data []byte) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return write(path, data, info.Mode().Perm(), info)
+}
+
+// write is WriteMode; where was is not nil, with the owner and group of that file.
+func write(path string, data []byte, mode fs.FileMode, was fs.FileInfo) error {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() && info.Mode().Type() != fs.ModeSymlink {
 		return &fs.PathError{Op: "replace", Path: path, Err: ErrNotAFile}
 	}
@@ -44,7 +64,7 @@ func WriteMode(path string, data []byte, mode fs.FileMode) error {
 	if err != nil {
 		return fmt.Errorf("make a temporary file: %w", err)
 	}
-	if err := fill(f, data, mode); err != nil {
+	if err := fill(f, data, mode, was); err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	if err := replace(f.Name(), path); err != nil {
@@ -70,8 +90,11 @@ func dirPattern(dir string) string {
 	return strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`, `\`, `\\`).Replace(dir)
 }
 
-func fill(f *os.File, data []byte, mode fs.FileMode) error {
+func fill(f *os.File, data []byte, mode fs.FileMode, was fs.FileInfo) error {
 	_, err := f.Write(data)
+	if err == nil && was != nil {
+		err = keepOwner(f, was) // before the mode: a group must not read it that may not
+	}
 	if err == nil && mode != 0o600 {
 		err = f.Chmod(mode) // whatever the umask is
 	}

@@ -2,6 +2,8 @@ package atomicfile_test
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -77,6 +79,33 @@ func TestFileForOthers(t *testing.T) {
 	}
 	if err := atomicfile.WriteMode(filepath.Join(dir, "missing", "file"), nil, 0o644); err == nil {
 		t.Error("a folder was made that others can't enter")
+	}
+}
+
+// A file that people keep: a link to it stays one, and so do its mode and owner.
+func TestRewrite(t *testing.T) {
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "file"), filepath.Join(t.TempDir(), "link")
+	if err := atomicfile.Rewrite(path, []byte("new")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there was none: %v", err)
+	}
+	write(t, path, "one")
+	if err := os.Symlink(path, link); err != nil {
+		t.Skip("needs the right to make symbolic links (Windows developer mode)")
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := atomicfile.Rewrite(link, []byte("two")); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, path, "two")
+	expectAlone(t, path)
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() || runtime.GOOS != "windows" && info.Mode().Perm() != 0o640 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode().Type() != fs.ModeSymlink {
+		t.Errorf("%v, %v", info, err)
 	}
 }
 

@@ -4,6 +4,8 @@ package atomicfile
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -25,3 +27,20 @@ func syncDir(dir string) error {
 }
 
 func replace(from, to string) error { return os.Rename(from, to) }
+
+// keepOwner gives a new file the owner and group of the one that it replaces.
+func keepOwner(f *os.File, was fs.FileInfo) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	want, ok := was.Sys().(*syscall.Stat_t)
+	have, okHave := info.Sys().(*syscall.Stat_t)
+	if !ok || !okHave || want.Uid == have.Uid && want.Gid == have.Gid {
+		return nil
+	}
+	if err := f.Chown(int(want.Uid), int(want.Gid)); err != nil {
+		return fmt.Errorf("keep its owner %d:%d: %w", want.Uid, want.Gid, err)
+	}
+	return nil
+}

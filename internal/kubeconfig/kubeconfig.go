@@ -4,8 +4,10 @@ package kubeconfig
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -56,6 +58,13 @@ func Check(file []byte, context string) error {
 // Set returns the kubeconfig with the entry in it. It returns the file as it is
 // where that is so already.
 func Set(file []byte, e Entry) ([]byte, error) {
+	if lf := bytes.ReplaceAll(file, []byte("\r\n"), []byte("\n")); len(lf) < len(file) { // the parser adds lines to it
+		after, err := Set(lf, e)
+		if err != nil || bytes.Equal(after, lf) {
+			return file, err
+		}
+		return bytes.ReplaceAll(after, []byte("\n"), []byte("\r\n")), nil
+	}
 	doc, err := parse(file, e.Context)
 	if err != nil {
 		return nil, err
@@ -83,6 +92,20 @@ func Set(file []byte, e Entry) ([]byte, error) {
 	} else {
 		return file, nil
 	}
+	after, err := write(doc, file)
+	if err != nil {
+		return nil, err
+	}
+	return after, e.onlyChange(file, after)
+}
+
+// write is the text of a kubeconfig, in the form of the file that it replaces:
+// YAML, or JSON, which kubectl reads too.
+func write(doc *yaml.Node, file []byte) ([]byte, error) {
+	isJSON := json.Valid(file)
+	if isJSON {
+		asJSON(doc)
+	}
 	var out bytes.Buffer
 	enc := yaml.NewEncoder(&out)
 	enc.SetIndent(2)
@@ -90,7 +113,73 @@ func Set(file []byte, e Entry) ([]byte, error) {
 	if err := errors.Join(enc.Encode(doc), enc.Close()); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), nil
+	after := out.Bytes()
+	if isJSON {
+		var indented bytes.Buffer
+		if err := json.Indent(&indented, after, "", "  "); err != nil {
+			return nil, fmt.Errorf("it can't be written as JSON again: %w", err)
+		}
+		after = indented.Bytes()
+	}
+	return after, nil
+}
+
+// asJSON has a node written as JSON: on one line, which has no place for plain
+// texts.
+func asJSON(n *yaml.Node) {
+	switch {
+	case n.Kind != yaml.ScalarNode:
+		n.Style = yaml.FlowStyle
+	case n.Tag == "!!str":
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	for _, c := range n.Content {
+		asJSON(c)
+	}
+}
+
+// onlyChange returns an error unless the entry is all in which two kubeconfigs
+// differ, as a program reads them that knows nothing of ours.
+func (e Entry) onlyChange(before, after []byte) error {
+	var want, got map[string]any
+	if err := errors.Join(yaml.Unmarshal(before, &want), yaml.Unmarshal(after, &got)); err != nil {
+		return fmt.Errorf("it can't be read as YAML: %w", err)
+	}
+	user := map[string]any{"exec": map[string]any{
+		"apiVersion": apiVersion, "command": e.Command, "args": list(e.args()),
+		"interactiveMode": interactive, "installHint": installHint,
+	}}
+	users, _ := want["users"].([]any)
+	if entry := namedIn(users, e.User); entry != nil {
+		entry["user"] = user
+	} else {
+		want["users"] = append(users, any(map[string]any{"name": e.User, "user": user}))
+	}
+	contexts, _ := want["contexts"].([]any)
+	if c, ok := namedIn(contexts, e.Context)["context"].(map[string]any); ok {
+		c["user"] = e.User
+	}
+	if !reflect.DeepEqual(want, got) {
+		return errors.New("something in it would change that must not (an alias, or a name twice)")
+	}
+	return nil
+}
+
+// namedIn returns the element of a list whose member name is this.
+func namedIn(list []any, name string) map[string]any {
+	for _, e := range list {
+		if m, ok := e.(map[string]any); ok && m["name"] == name {
+			return m
+		}
+	}
+	return nil
+}
+
+func list(texts []string) (all []any) {
+	for _, t := range texts {
+		all = append(all, t)
+	}
+	return all
 }
 
 // parse reads a kubeconfig that has a context.

@@ -1,6 +1,7 @@
 package kubeconfig
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -99,6 +100,55 @@ func TestSetRefuses(t *testing.T) {
 		}
 	}
 	if after, err := Set([]byte("users: []\ncontexts: [{name: \"yes\", context: {cluster: c}}]"), Entry{User: "12", Context: "yes", Command: "cspctl", Profile: "prod"}); err != nil || !strings.Contains(string(after), `"12"`) {
+		t.Errorf("%v\n%s", err, after)
+	}
+}
+
+// What people wrote stays in the form in which they wrote it.
+func TestSetKeepsTheForm(t *testing.T) {
+	e := Entry{User: "csp", Context: "prod", Command: "cspctl", Profile: "prod"}
+	t.Run("JSON", func(t *testing.T) {
+		after, err := Set([]byte(`{"kind": "Config", "contexts": [{"name": "prod", "context": {"cluster": "no", "namespace": "<12>"}}], "users": null}`), e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]any
+		if err := json.Unmarshal(after, &got); err != nil {
+			t.Fatalf("%v\n%s", err, after)
+		}
+		for _, want := range []string{`"cluster": "no"`, `"namespace": "<12>"`, `"user": "csp"`, "\n  \"kind\""} {
+			if !strings.Contains(string(after), want) {
+				t.Errorf("%s is missing:\n%s", want, after)
+			}
+		}
+	})
+	t.Run("line ends of Windows", func(t *testing.T) {
+		after, err := Set([]byte(strings.ReplaceAll(before, "\n", "\r\n")), e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lf, err := Set([]byte(before), e)
+		if err != nil || strings.ReplaceAll(string(lf), "\n", "\r\n") != string(after) {
+			t.Errorf("%v\n%q", err, after)
+		}
+	})
+}
+
+// An alias stands for what is written elsewhere: to change it there would change
+// another entry.
+func TestSetRefusesToChangeAnythingElse(t *testing.T) {
+	e := Entry{User: "csp", Context: "prod", Command: "cspctl", Profile: "prod"}
+	for name, file := range map[string]string{
+		"a context that another shares": "contexts: [{name: other, context: &c {cluster: a}}, {name: prod, context: *c}]",
+		"users that another key shares": "x: &u [{name: jo}]\nusers: *u\ncontexts: [{name: prod, context: {cluster: a}}]",
+	} {
+		if after, err := Set([]byte(file), e); err == nil {
+			t.Errorf("%s: it became\n%s", name, after)
+		}
+	}
+	// Of two that have one name, kubectl takes the first.
+	after, err := Set([]byte("contexts: [{name: prod, context: {cluster: a}}, {name: prod, context: {cluster: b}}]"), e)
+	if err != nil || !strings.Contains(string(after), "{cluster: a, user: csp}") || !strings.Contains(string(after), "{cluster: b}") {
 		t.Errorf("%v\n%s", err, after)
 	}
 }
