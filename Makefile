@@ -13,7 +13,7 @@ PARALLEL = 4
 # The race detector needs a C compiler on most systems. It makes the arithmetic of scrypt
 # twice as slow, which shares nothing: tests of the file store would take minutes.
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race -gcflags=golang.org/x/crypto/scrypt=-race=false)
-DEBIAN = gnome-keyring libsecret-tools dbus curl bsdutils zsh fish oidc-agent-cli openssh-client libwrap0 tmux dunst xvfb xdotool libnotify-bin imagemagick fonts-dejavu-core adwaita-icon-theme systemd-container libpam-systemd dbus-user-session bash-completion lintian rpm rpmlint cpio man-db groff shellcheck wine wine64 gcc-mingw-w64-x86-64
+DEBIAN = gnome-keyring libsecret-tools dbus curl bsdutils zsh fish oidc-agent-cli openssh-client libwrap0 tmux dunst xvfb xdotool libnotify-bin imagemagick fonts-dejavu-core adwaita-icon-theme systemd-container libpam-systemd dbus-user-session bash-completion lintian rpm rpmlint cpio man-db groff shellcheck wine wine64 gcc-mingw-w64-x86-64 nodejs python3-requests ansible-core
 
 .PHONY: build demo test test-long bench lint vuln vet packages release deps clean help
 
