@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/adrg/xdg"
+	"github.com/gofrs/flock"
 
 	"github.com/cspctl/cspctl/internal/atomicfile"
 	"github.com/cspctl/cspctl/internal/bootclock"
@@ -18,18 +19,33 @@ import (
 // sinkTime bounds the wait for the files with tokens to be removed at the end.
 const sinkTime = 2 * time.Second
 
-// sinkList is the path of the list of sinks.
-type sinkList string
+// sinkList is the list of sinks, and the lock of the agent that keeps them.
+type sinkList struct {
+	path string
+	lock *flock.Flock
+}
+
+func newSinkList(path string) *sinkList {
+	return &sinkList{path, flock.New(path+".lock", flock.SetPermissions(0o600))}
+}
 
 // maxSinkList bounds the list, in bytes.
 const maxSinkList = 1 << 20
 
-func (f sinkList) Path() string         { return string(f) }
-func (f sinkList) Write(b []byte) error { return atomicfile.Write(string(f), b) }
+func (f *sinkList) Path() string         { return f.path }
+func (f *sinkList) Write(b []byte) error { return atomicfile.Write(f.path, b) }
+func (f *sinkList) Release()             { _ = f.lock.Close() }
 
-func (f sinkList) Read() ([]byte, error) {
-	atomicfile.Sweep(string(f))
-	b, err := atomicfile.Read(string(f), maxSinkList)
+func (f *sinkList) Hold() (bool, error) {
+	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
+		return false, err
+	}
+	return f.lock.TryLock()
+}
+
+func (f *sinkList) Read() ([]byte, error) {
+	atomicfile.Sweep(f.path)
+	b, err := atomicfile.Read(f.path, maxSinkList)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -47,7 +63,7 @@ func newSinks(f files, socket string, s *settings, log *slog.Logger) *sink.Sinks
 		folder = "" // the folder of its sockets is not its own to write to
 	}
 	return sink.New(sink.Options{
-		File:   sinkList(filepath.Join(filepath.Dir(f.state), "sinks.json")),
+		File:   newSinkList(filepath.Join(filepath.Dir(f.state), "sinks.json")),
 		Folder: folder,
 		Dirs:   func() []string { return s.now().Sinks.Dirs },
 		Now:    func() (time.Time, time.Duration) { i := bootclock.Clock{}.Now(); return i.Wall, i.Boot },

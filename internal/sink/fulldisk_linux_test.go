@@ -38,7 +38,7 @@ func TestP8FullDisk(t *testing.T) {
 				w.agent.set(func() { w.agent.end = time.Now().Add(life) })
 				w.Observe(ipc.Event{Type: ipc.EventExchange, Outcome: ipc.OutcomeGranted, Profile: "prod"})
 			case 1200:
-				if s := w.List()[0]; s.Error == nil || !s.Fresh || !strings.Contains(s.Error.Message, "no space left") {
+				if s := w.shown(t)[0]; s.Error == nil || !s.Fresh || !strings.Contains(s.Error.Message, "no space left") {
 					t.Errorf("%+v", s)
 				}
 				if entries, _ := os.ReadDir(dir); len(entries) != 2 {
@@ -52,7 +52,7 @@ func TestP8FullDisk(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		// The old token has made room for the new one.
-		if s := w.List()[0]; s.Error != nil || !s.Fresh || left(t, file) < floor {
+		if s := w.shown(t)[0]; s.Error != nil || !s.Fresh || left(t, file) < floor {
 			t.Errorf("%+v", s)
 		}
 	})

@@ -35,11 +35,19 @@ func (s *Sinks) read() ([]entry, *ipc.Error) {
 		c, err = parseList(b)
 	}
 	if err != nil {
-		return nil, &ipc.Error{Code: ipc.CodeState, Hint: "repair it, or move it away and restart the agent",
-			Message: fmt.Sprintf("the list of sinks %s can't be used: %v", s.File.Path(), err)}
+		return nil, s.unusable(err)
 	}
 	return c.Sinks, nil
 }
+
+func (s *Sinks) unusable(err error) *ipc.Error {
+	return &ipc.Error{Code: ipc.CodeState, Hint: "repair it, or move it away and restart the agent",
+		Message: fmt.Sprintf("the list of sinks %s can't be used: %v", s.File.Path(), err)}
+}
+
+// errOther: two agents, with sockets of their own, share the folder of the state.
+var errOther = &ipc.Error{Code: ipc.CodeState, Message: "another agent of this user keeps the files with tokens",
+	Hint: "ask that one (CSP_AGENT_SOCK), or end it: this one goes on with its files"}
 
 func parseList(b []byte) (contents, error) {
 	var c contents

@@ -24,9 +24,12 @@ type Agent interface {
 	Profile(name string) (ipc.Profile, error)
 }
 
-// File keeps the list of sinks across restarts; it holds no secret.
+// File keeps the list of sinks across restarts; it holds no secret. It is one
+// agent's at a time, and so are the files in it.
 type File interface {
 	Path() string
+	Hold() (bool, error) // false: another agent has it
+	Release()
 	Read() ([]byte, error) // nil if there is none yet
 	Write([]byte) error    // atomic and durable
 }
@@ -53,38 +56,80 @@ type Sinks struct {
 	mu      sync.Mutex // held for moments
 	agent   Agent      // nil before Start
 	closed  bool
-	bad     *ipc.Error // the list can't be read
+	bad     *ipc.Error // the list can't be used
 	writers []*writer
 	ctx     context.Context
 	cancel  context.CancelFunc
 }
 
-// New reads the list. One that can't be read is an error of whoever wants to
-// change it, and keeps no agent from running.
+// New does nothing yet: see Start.
 func New(o Options) *Sinks {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Sinks{Options: o}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	var list []entry
-	if list, s.bad = s.read(); s.bad != nil {
-		s.Log.Error("the list of sinks can't be used", "path", o.File.Path(), "err", s.bad)
-	}
-	for _, e := range list {
-		s.writers = append(s.writers, newWriter(e))
-	}
 	return s
 }
 
-// Start begins to write. Each writer removes first what an earlier agent left.
+// takeOverTime is the time between two looks at whether another agent has ended.
+const takeOverTime = time.Second
+
+// Start reads the list and begins to write. Each writer removes first what an
+// earlier agent left. While another agent has the list, Start returns, and that
+// begins when the other has ended. A list that can't be used is an error of
+// whoever asks for it, and keeps no agent from running.
 func (s *Sinks) Start(a Agent) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.agent = a
-	for _, w := range s.writers {
+	s.mu.Unlock()
+	if s.take() {
+		return
+	}
+	s.Log.Warn("another agent of this user keeps the files with tokens", "list", s.File.Path())
+	go func() {
+		for again := time.NewTicker(takeOverTime); ; {
+			select {
+			case <-again.C:
+				if s.take() {
+					return
+				}
+			case <-s.ctx.Done():
+				return
+			}
+		}
+	}()
+}
+
+// take reads the list and begins to write, unless another agent has it.
+func (s *Sinks) take() bool {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	held, err := s.File.Hold()
+	var list []entry
+	bad := errOther
+	switch {
+	case err != nil:
+		bad = s.unusable(err)
+	case held:
+		list, bad = s.read()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed && held:
+		s.File.Release()
+		return true
+	case bad != nil && bad != errOther:
+		s.Log.Error("the list of sinks can't be used", "path", s.File.Path(), "err", bad)
+	}
+	s.bad = bad
+	for _, e := range list {
+		w := newWriter(e)
+		s.writers = append(s.writers, w)
 		s.launch(w)
 	}
+	return bad != errOther
 }
 
 func (s *Sinks) launch(w *writer) {
@@ -98,9 +143,6 @@ func (s *Sinks) Close(ctx context.Context) {
 	s.closed = true
 	s.cancel()
 	writers := s.writers
-	if s.agent == nil {
-		writers = nil
-	}
 	s.mu.Unlock()
 	for _, w := range writers {
 		select {
@@ -109,6 +151,7 @@ func (s *Sinks) Close(ctx context.Context) {
 			s.Log.Error("a file with a token may be left", "file", w.File)
 		}
 	}
+	s.File.Release()
 }
 
 // Observe hears of what happens to profiles. It does not wait.
@@ -173,9 +216,12 @@ func (s *Sinks) Settle(ctx context.Context) {
 }
 
 // List returns all sinks, sorted by file.
-func (s *Sinks) List() []ipc.Sink {
+func (s *Sinks) List() ([]ipc.Sink, error) {
+	if _, bad := s.present(); bad != nil {
+		return nil, bad
+	}
 	list := []ipc.Sink{}
 	s.each("", func(w *writer) { list = append(list, w.shown()) })
 	slices.SortFunc(list, func(a, b ipc.Sink) int { return strings.Compare(a.File, b.File) })
-	return list
+	return list, nil
 }

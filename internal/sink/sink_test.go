@@ -3,6 +3,7 @@ package sink_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,11 +74,14 @@ func (a *fakeAgent) Token(ctx context.Context, req ipc.TokenRequest) (ipc.Token,
 
 // list is a list of sinks in memory.
 type list struct {
-	b   []byte
-	err error
+	b    []byte
+	err  error
+	held atomic.Bool
 }
 
 func (l *list) Path() string          { return "sinks.json" }
+func (l *list) Hold() (bool, error)   { return l.held.CompareAndSwap(false, true), nil }
+func (l *list) Release()              { l.held.Store(false) }
 func (l *list) Read() ([]byte, error) { return l.b, nil }
 func (l *list) Write(b []byte) error {
 	if l.err == nil {
@@ -120,6 +125,15 @@ func (w *world) add(t *testing.T, req ipc.SinkRequest) ipc.Sink {
 		t.Fatal(err)
 	}
 	return s
+}
+
+func (w *world) shown(t *testing.T) []ipc.Sink {
+	t.Helper()
+	l, err := w.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 // left is the life that the token in the file has; 0 if there is no file.
@@ -294,7 +308,7 @@ func TestT33LinksAreNotFollowed(t *testing.T) {
 			if b, err := os.ReadFile(victim); err != nil || string(b) != "theirs" {
 				t.Errorf("%s: %q, %v", c.name, b, err)
 			}
-			if l := w.List(); (l[0].Error == nil) != c.good || l[0].Fresh != c.good {
+			if l := w.shown(t); (l[0].Error == nil) != c.good || l[0].Fresh != c.good {
 				t.Errorf("%s: %+v", c.name, l)
 			}
 		}
@@ -324,8 +338,48 @@ func TestLeftoverOfAKilledAgent(t *testing.T) {
 				t.Errorf("%s is left: %v", f, err)
 			}
 		}
-		if l := w.List(); len(l) != 1 || l[0].Format != ipc.SinkBearer || l[0].Error == nil {
-			t.Errorf("%+v", l)
+		if l, err := w.List(); err != nil || len(l) != 1 || l[0].Format != ipc.SinkBearer || l[0].Error == nil {
+			t.Errorf("%+v, %v", l, err)
+		}
+	})
+}
+
+// Of two agents with one list, the second touches nothing, says why, and goes on
+// when the first has ended.
+func TestAnotherAgentKeepsTheFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := start(t, &list{})
+		one.add(t, ipc.SinkRequest{Profile: "prod"})
+		two := &world{agent: &fakeAgent{}, list: one.list, folder: one.folder, log: &bytes.Buffer{}}
+		two.open()
+		defer two.Close(context.Background())
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		two.agent.set(func() {
+			if two.agent.asked > 0 {
+				t.Error("the second agent asks for tokens")
+			}
+		})
+		if left(t, one.file()) == 0 {
+			t.Error("the file is gone")
+		}
+		const want = "another agent of this user keeps the files with tokens"
+		_, adding := two.Add(t.Context(), ipc.SinkRequest{Profile: "lab"})
+		_, removing := two.Remove(t.Context(), "prod", "")
+		_, listing := two.List()
+		for _, err := range []error{adding, removing, listing} {
+			if e, ok := errors.AsType[*ipc.Error](err); !ok || e.Code != ipc.CodeState || e.Message != want {
+				t.Errorf("%v", err)
+			}
+		}
+		if n := strings.Count(two.log.String(), want); n != 1 {
+			t.Errorf("%d lines about it in %s", n, two.log)
+		}
+		one.Close(t.Context())
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if l, err := two.List(); err != nil || len(l) != 1 || left(t, one.file()) == 0 {
+			t.Errorf("%+v, %v, %v", l, err, left(t, one.file()))
 		}
 	})
 }
@@ -354,7 +408,7 @@ func TestRefusedSinks(t *testing.T) {
 	if _, err := w.Add(t.Context(), ipc.SinkRequest{Profile: "prod"}); err == nil {
 		t.Error("a list that can't be written")
 	}
-	if got := w.List(); len(got) != 0 || l.b != nil {
+	if got := w.shown(t); len(got) != 0 || l.b != nil {
 		t.Errorf("%+v %s", got, l.b)
 	}
 }
@@ -367,7 +421,7 @@ func TestSeveralSinksOfAProfile(t *testing.T) {
 	if raw.File == header.File || !raw.Fresh || !header.Fresh {
 		t.Errorf("%+v %+v", raw, header)
 	}
-	if again := w.add(t, ipc.SinkRequest{Profile: "prod", File: raw.File, Format: ipc.SinkBearer}); !again.Fresh || len(w.List()) != 2 {
+	if again := w.add(t, ipc.SinkRequest{Profile: "prod", File: raw.File, Format: ipc.SinkBearer}); !again.Fresh || len(w.shown(t)) != 2 {
 		t.Errorf("%+v", again)
 	}
 	if b, _ := os.ReadFile(raw.File); !bytes.HasPrefix(b, []byte("Authorization: Bearer ")) {
@@ -380,12 +434,12 @@ func TestSeveralSinksOfAProfile(t *testing.T) {
 		t.Error(gone, err)
 	}
 	w.Renamed("prod", "live")
-	if l := w.List(); len(l) != 1 || l[0].Profile != "live" || l[0].File != raw.File {
+	if l := w.shown(t); len(l) != 1 || l[0].Profile != "live" || l[0].File != raw.File {
 		t.Errorf("%+v", l)
 	}
 	w.Removed(t.Context(), "live")
-	if left, _ := os.ReadDir(w.folder); len(w.List()) != 0 || len(left) != 0 {
-		t.Error(w.List(), left)
+	if left, _ := os.ReadDir(w.folder); len(w.shown(t)) != 0 || len(left) != 0 {
+		t.Error(w.shown(t), left)
 	}
 }
 

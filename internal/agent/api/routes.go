@@ -113,7 +113,7 @@ func status(s *Server, c *call) (any, error) {
 		return observed(st), nil
 	}
 	if s.Sinks != nil {
-		st.Sinks = s.Sinks.List()
+		st.Sinks, _ = s.Sinks.List() // whoever asks for them hears why there are none
 	}
 	return st, nil
 }

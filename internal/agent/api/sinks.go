@@ -8,7 +8,7 @@ import (
 
 // Sinks are the files that are kept filled with tokens.
 type Sinks interface {
-	List() []ipc.Sink
+	List() ([]ipc.Sink, error)
 	Add(context.Context, ipc.SinkRequest) (ipc.Sink, error)
 	Remove(ctx context.Context, profile, file string) ([]ipc.Sink, error)
 	// Removed and Renamed hear of what was done to a profile.
@@ -31,7 +31,8 @@ func sinks(s *Server, _ *call) (any, error) {
 	if s.Sinks == nil {
 		return nil, errNoSinks
 	}
-	return ipc.Sinks{Sinks: s.Sinks.List()}, nil
+	list, err := s.Sinks.List()
+	return ipc.Sinks{Sinks: list}, err
 }
 
 func addSink(s *Server, c *call) (any, error) {
