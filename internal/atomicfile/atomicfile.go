@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 )
 
@@ -74,20 +73,22 @@ func write(path string, data []byte, mode fs.FileMode, was fs.FileInfo) error {
 }
 
 // Sweep removes what writers of the file at path left behind that were killed.
-// No other may be at work: the caller holds a lock.
+// No other may be at work on it: the caller holds a lock.
 func Sweep(path string) {
-	left, _ := filepath.Glob(filepath.Join(dirPattern(filepath.Dir(path)), "."+filepath.Base(path)+".*.tmp"))
-	for _, name := range left {
-		_ = os.Remove(name)
+	dir, base := filepath.Split(path)
+	if dir == "" {
+		dir = "."
 	}
-}
-
-// dirPattern quotes a folder for filepath.Glob.
-func dirPattern(dir string) string {
-	if runtime.GOOS == "windows" {
-		return dir // Glob has no quoting there
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		// What os.CreateTemp put for the star are digits: those of a file whose name
+		// begins as this one's, with a dot behind it, are somebody else's.
+		middle, isTemp := strings.CutPrefix(e.Name(), "."+base+".")
+		middle, ends := strings.CutSuffix(middle, ".tmp")
+		if isTemp && ends && middle != "" && strings.Trim(middle, "0123456789") == "" {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
 	}
-	return strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`, `\`, `\\`).Replace(dir)
 }
 
 func fill(f *os.File, data []byte, mode fs.FileMode, was fs.FileInfo) error {

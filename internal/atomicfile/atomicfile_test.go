@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -79,6 +80,33 @@ func TestFileForOthers(t *testing.T) {
 	}
 	if err := atomicfile.WriteMode(filepath.Join(dir, "missing", "file"), nil, 0o644); err == nil {
 		t.Error("a folder was made that others can't enter")
+	}
+}
+
+func TestSweepRemovesWhatAKilledWriterLeftOfThisFileAlone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "[a]*")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Skip("needs a file system that takes such a name")
+	}
+	stay := []string{".prod.header.12.tmp", ".prod..tmp", ".prod.12.tmp.kept", ".prod-2.12.tmp", "prod.12.tmp", ".[pP]rod.12.tmp"}
+	for _, name := range append(stay, ".prod.12.tmp", ".prod.3987654321.tmp") {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	atomicfile.Sweep(filepath.Join(dir, "prod"))
+	var left []string
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	slices.Sort(stay)
+	if slices.Sort(left); !slices.Equal(left, stay) {
+		t.Errorf("%q is left, not %q", left, stay)
+	}
+	atomicfile.Sweep(filepath.Join(dir, "[pP]rod"))
+	if _, err := os.Lstat(filepath.Join(dir, ".[pP]rod.12.tmp")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its name was taken for a pattern: %v", err)
 	}
 }
 
