@@ -105,6 +105,22 @@ func TestCallerThatAsksAgainGetsAYoungerToken(t *testing.T) {
 		if again := as("100:1"); again != tok {
 			t.Errorf("after its token had expired: %s, not %s", again, tok)
 		}
+
+		// From the second on that it was told as the end, it asks without a refusal.
+		got, err := w.Token(t.Context(), ipc.TokenRequest{Profile: "prod", Caller: "300:3"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Until(got.ExpiresAt) - 2*time.Minute)
+		tok = w.mustToken("")
+		time.Sleep(time.Until(got.ExpiresAt))
+		if again := as("300:3"); again != tok {
+			t.Errorf("at the end of its token: %s, not %s", again, tok)
+		}
+		time.Sleep(time.Second)
+		if as("300:3") == tok {
+			t.Error("it asks before the end of that one, and gets it again")
+		}
 		for i := range 1000 {
 			as(string(rune('!'+i%90)) + string(rune('!'+i/90)))
 		}

@@ -1,6 +1,10 @@
 package agent
 
-import "maps"
+import (
+	"maps"
+
+	"github.com/cspctl/cspctl/internal/ipc"
+)
 
 // maxCaller bounds the name of a caller, in bytes; maxCallers how many are
 // remembered for a profile.
@@ -10,7 +14,8 @@ const (
 )
 
 // callers are those who named themselves, each with when the token that it was
-// given expires. It is guarded by the account's mu.
+// given expires, as it was told: from then on it asks without need of a refusal.
+// It is guarded by the account's mu.
 type callers map[string]Instant
 
 // again reports whether a caller asks while it holds a token that has not
@@ -20,9 +25,9 @@ func (c callers) again(name string, now Instant) bool {
 	return ok && end.Until(now) > 0
 }
 
-// noteCaller remembers that a caller was given e at now.
-func (acct *account) noteCaller(name string, e *entry, now Instant) {
-	if name == "" || e.unknown {
+// noteCaller remembers that a caller was given t at now.
+func (acct *account) noteCaller(name string, t ipc.Token, now Instant) {
+	if name == "" || t.ExpiresAt.IsZero() {
 		return
 	}
 	acct.mu.Lock()
@@ -39,5 +44,5 @@ func (acct *account) noteCaller(name string, e *entry, now Instant) {
 			delete(acct.callers, oldest)
 		}
 	}
-	acct.callers[name] = e.end
+	acct.callers[name] = now.Add(t.ExpiresAt.Sub(now.Wall))
 }

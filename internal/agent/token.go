@@ -224,7 +224,7 @@ func (a *Agent) answer(e *entry, rec Record, req ipc.TokenRequest, q ask, now In
 	t, err := e.token(rec, q, now)
 	if err == nil {
 		t.Warning = a.warning(rec, req.Warnings, now.Wall)
-		rec.account.noteCaller(req.Caller, e, now)
+		rec.account.noteCaller(req.Caller, t, now)
 	}
 	return t, err
 }
