@@ -100,6 +100,18 @@ func windowsProduct(t *testing.T, w *windows) {
 	}
 	windowsLeaks(t, w, strings.TrimSpace(string(secret)))
 
+	// A stand-in's endpoint with https: its CA is in a file behind those of Windows,
+	// which is gone afterwards.
+	run := cspctl("exec", "--env", "CA=ca-file", "--env", "ENDPOINT=url", "--", "cmd", "/c", `echo %ENDPOINT%& echo %CA%& type %CA%`)
+	run.want(t, 0, "")
+	const begin = "-----BEGIN CERTIFICATE-----"
+	if n := strings.Count(run.stdout, begin); n < 2 || !strings.HasPrefix(run.stdout, "https://127.0.0.1:") {
+		t.Errorf("%d certificates in %.200q", n, run.stdout)
+	}
+	if left, err := filepath.Glob(filepath.Join(w.dir, "drive_c/users/*/*/*/cspctl-ca-*")); err != nil || len(left) > 0 {
+		t.Errorf("left: %q, %v", left, err)
+	}
+
 	cspctl("logout", "prod").want(t, 0, "")
 	cspctl("token", "prod").want(t, 3, "no secret stored")
 	exchanges(2)

@@ -13,6 +13,7 @@ import (
 	"github.com/cspctl/cspctl/internal/atomicfile"
 	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/kubeconfig"
+	"github.com/cspctl/cspctl/internal/term"
 )
 
 const kubeconfigUsage = `Usage: csp-agent kubeconfig --context NAME --profile PROFILE [--user NAME] [--kubeconfig FILE] [--replace]
@@ -49,7 +50,9 @@ func runKubeconfig(args []string) int {
 		e.User = "csp-" + e.Profile
 	}
 	e.Command = commandName(beside)
-	said := func(format string, args ...any) { fmt.Fprintf(os.Stderr, "cspctl: "+format+"\n", args...) }
+	said := func(format string, args ...any) { // in a kubeconfig is what somebody else wrote
+		fmt.Fprintln(os.Stderr, "cspctl: "+term.Clean(fmt.Sprintf(format, args...)))
+	}
 	path, changed, err := setKubeconfig(kubeconfigs(file), e)
 	code, hint := 2, ""
 	switch _, none := errors.AsType[*kubeconfig.NoContextError](err); {

@@ -83,11 +83,7 @@ func runCurl(a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	name := "Authorization: Bearer "
-	if call.form(h) == ipc.HeaderFormCSP {
-		name = "csp-auth-token: "
-	}
-	file, done, err := passHeader(name + token + "\n")
+	file, done, err := passHeader(ipc.HeaderLine(call.form(h), token) + "\n")
 	if err != nil {
 		return failed(ipc.CodeInternal, "the token can't be passed to curl: "+reason(err), "")
 	}

@@ -119,7 +119,7 @@ func (a *app) accessToken(c *ipc.Client, req ipc.TokenRequest) (string, error) {
 	if reply.Warning != "" && req.Warnings != ipc.WarningsOff {
 		a.warn(reply.Warning, "")
 	}
-	if token := reply.Token.Reveal(); printable(token) {
+	if token := reply.Token.Reveal(); ipc.IsToken(token) {
 		return token, nil
 	}
 	return "", failed(ipc.CodeInternal, "the agent answered with something that is not a token", "replace it: csp-agent restart")

@@ -29,7 +29,7 @@ func (a *app) runWith(c *ipc.Client, exe string, p *plan, given map[string]strin
 		defer ca.remove()
 		given[ipc.GiveCAFile], p.roots = ca.path, ca.vars
 		if !p.needs[ipc.GiveCAFile] {
-			a.sayOfCA(ca.path)
+			a.sayOfCA(ca, run)
 		}
 	}
 	defer holdPort(run.HostPort)()

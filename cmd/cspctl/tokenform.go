@@ -11,7 +11,7 @@ import (
 // often, runs none of encoding/json.
 func formatToken(r ipc.TokenReply, o tokenOptions, execVersion string) (string, error) {
 	token := r.Token.Reveal()
-	if !printable(token) {
+	if !ipc.IsToken(token) {
 		return "", failed(ipc.CodeInternal, "the agent answered with something that is not a token", "replace it: csp-agent restart")
 	}
 	switch o.output {
@@ -19,9 +19,9 @@ func formatToken(r ipc.TokenReply, o tokenOptions, execVersion string) (string, 
 		if !ipc.IsCloudServices(r.Provider) {
 			return "", usage("the header csp-auth-token is for csp profiles, and this one is "+quote(r.Provider), "use -o bearer")
 		}
-		return "csp-auth-token: " + token + "\n", nil
+		return ipc.HeaderLine(ipc.HeaderFormCSP, token) + "\n", nil
 	case "bearer":
-		return "Authorization: Bearer " + token + "\n", nil
+		return ipc.HeaderLine(ipc.HeaderFormBearer, token) + "\n", nil
 	case "env":
 		name := o.variable
 		if name == "" {
@@ -32,17 +32,6 @@ func formatToken(r ipc.TokenReply, o tokenOptions, execVersion string) (string, 
 		return execCredential(r, execVersion)
 	}
 	return token + "\n", nil
-}
-
-// printable reports whether a token can stand in a header and in $(...): it is
-// visible ASCII without spaces.
-func printable(token string) bool {
-	for i := range len(token) {
-		if c := token[i]; c <= ' ' || c >= 0x7f {
-			return false
-		}
-	}
-	return token != ""
 }
 
 // tokenJSON is the document of -o json: the agent's, with its schema.

@@ -25,6 +25,18 @@ const (
 	HeaderFormCSP    = "header" // csp-auth-token: TOKEN
 )
 
+// HeaderLine is the header, without an end of the line, in which a token is sent.
+func HeaderLine(form, token string) string {
+	if form == HeaderFormCSP {
+		return "csp-auth-token: " + token
+	}
+	return "Authorization: Bearer " + token
+}
+
+// IsToken reports whether a text can stand in a header and in $(...), as every
+// token does.
+func IsToken(s string) bool { return s != "" && isPrintableASCII(s) }
+
 // CheckHostPattern reports whether s can be an element of Hosts.Hosts.
 func CheckHostPattern(s string) bool {
 	host, port, has := strings.Cut(s, ":")

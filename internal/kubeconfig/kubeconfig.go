@@ -41,9 +41,13 @@ type NoContextError struct {
 }
 
 func (e *NoContextError) Error() string {
+	const most = 20 // enough to see which file it is
 	have := "it has none"
-	if len(e.Have) > 0 {
-		have = "it has " + strings.Join(e.Have, ", ")
+	if n := len(e.Have); n > 0 {
+		have = "it has " + strings.Join(e.Have[:min(n, most)], ", ")
+		if n > most {
+			have += fmt.Sprintf(" and %d more", n-most)
+		}
 	}
 	return "there is no context " + e.Name + ": " + have
 }
@@ -76,27 +80,34 @@ func Set(file []byte, e Entry) ([]byte, error) {
 		put(root, "users", users)
 	}
 	entry := named(users, e.User)
+	ours := isOurs(entry)
 	switch {
 	case entry == nil:
 		entry = &yaml.Node{Kind: yaml.MappingNode}
 		put(entry, "name", text(e.User))
 		users.Content = append(users.Content, entry)
 		users.Style &^= yaml.FlowStyle // users: []
-	case !isOurs(entry) && !e.Replace:
+	case !ours && !e.Replace:
 		return nil, ErrOther
 	}
-	before := member(member(entry, "user"), "exec")
-	if context := member(named(member(root, "contexts"), e.Context), "context"); !e.is(before) || scalar(member(context, "user")) != e.User {
-		put(entry, "user", e.user())
-		put(context, "user", text(e.User))
-	} else {
+	exec := member(member(entry, "user"), "exec")
+	context := member(named(member(root, "contexts"), e.Context), "context")
+	if e.is(exec) && scalar(member(context, "user")) == e.User {
 		return file, nil
 	}
+	if !ours {
+		exec = &yaml.Node{Kind: yaml.MappingNode}
+		user := &yaml.Node{Kind: yaml.MappingNode}
+		put(user, "exec", exec)
+		put(entry, "user", user)
+	}
+	e.fill(exec)
+	put(context, "user", text(e.User))
 	after, err := write(doc, file)
 	if err != nil {
 		return nil, err
 	}
-	return after, e.onlyChange(file, after)
+	return after, e.onlyChange(file, after, ours)
 }
 
 // write is the text of a kubeconfig, in the form of the file that it replaces:
@@ -139,21 +150,28 @@ func asJSON(n *yaml.Node) {
 }
 
 // onlyChange returns an error unless the entry is all in which two kubeconfigs
-// differ, as a program reads them that knows nothing of ours.
-func (e Entry) onlyChange(before, after []byte) error {
+// differ, as a program reads them that knows nothing of ours. An entry that was
+// ours keeps what people added to it.
+func (e Entry) onlyChange(before, after []byte, ours bool) error {
 	var want, got map[string]any
 	if err := errors.Join(yaml.Unmarshal(before, &want), yaml.Unmarshal(after, &got)); err != nil {
 		return fmt.Errorf("it can't be read as YAML: %w", err)
 	}
-	user := map[string]any{"exec": map[string]any{
-		"apiVersion": apiVersion, "command": e.Command, "args": list(e.args()),
-		"interactiveMode": interactive, "installHint": installHint,
-	}}
 	users, _ := want["users"].([]any)
-	if entry := namedIn(users, e.User); entry != nil {
-		entry["user"] = user
-	} else {
-		want["users"] = append(users, any(map[string]any{"name": e.User, "user": user}))
+	entry := namedIn(users, e.User)
+	if entry == nil {
+		entry = map[string]any{"name": e.User}
+		want["users"] = append(users, any(entry))
+	}
+	user, _ := entry["user"].(map[string]any)
+	exec, _ := user["exec"].(map[string]any)
+	if !ours || exec == nil {
+		exec = map[string]any{}
+		entry["user"] = map[string]any{"exec": exec}
+	}
+	exec["apiVersion"], exec["command"], exec["args"], exec["interactiveMode"] = apiVersion, e.Command, list(e.args()), interactive
+	if exec["installHint"] == nil {
+		exec["installHint"] = installHint
 	}
 	contexts, _ := want["contexts"].([]any)
 	if c, ok := namedIn(contexts, e.Context)["context"].(map[string]any); ok {
@@ -207,9 +225,9 @@ func parse(file []byte, context string) (doc *yaml.Node, err error) {
 	return doc, nil
 }
 
-// user is what the entry says of its user.
-func (e Entry) user() *yaml.Node {
-	exec := &yaml.Node{Kind: yaml.MappingNode}
+// fill has an exec section say what the entry does. What else is there stays, such
+// as env and provideClusterInfo.
+func (e Entry) fill(exec *yaml.Node) {
 	put(exec, "apiVersion", text(apiVersion))
 	put(exec, "command", text(e.Command))
 	args := &yaml.Node{Kind: yaml.SequenceNode}
@@ -218,10 +236,9 @@ func (e Entry) user() *yaml.Node {
 	}
 	put(exec, "args", args)
 	put(exec, "interactiveMode", text(interactive))
-	put(exec, "installHint", text(installHint))
-	user := &yaml.Node{Kind: yaml.MappingNode}
-	put(user, "exec", exec)
-	return user
+	if member(exec, "installHint") == nil {
+		put(exec, "installHint", text(installHint))
+	}
 }
 
 func (e Entry) args() []string { return []string{"token", e.Profile, "-o", "exec-credential"} }

@@ -134,6 +134,33 @@ func TestSetKeepsTheForm(t *testing.T) {
 	})
 }
 
+// What people added to our entry stays.
+func TestSetKeepsWhatWasAdded(t *testing.T) {
+	e := Entry{User: "csp", Context: "prod", Command: "cspctl", Profile: "prod"}
+	after, err := Set([]byte(`contexts: [{name: prod, context: {cluster: a, user: csp}}]
+users:
+- name: csp
+  user:
+    exec:
+      command: /old/cspctl
+      args: [token, lab, -o, exec-credential]
+      installHint: ask Jo
+      env:
+      - name: CSP_AGENT_SOCK # of the jump host
+        value: /run/jump.sock
+      provideClusterInfo: true
+    as: deputy
+`), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"command: cspctl\n", "- prod\n", "installHint: ask Jo\n", "# of the jump host\n", "provideClusterInfo: true\n", "as: deputy\n", "interactiveMode: IfAvailable\n"} {
+		if !strings.Contains(string(after), want) {
+			t.Errorf("%q is missing:\n%s", want, after)
+		}
+	}
+}
+
 // An alias stands for what is written elsewhere: to change it there would change
 // another entry.
 func TestSetRefusesToChangeAnythingElse(t *testing.T) {

@@ -9,10 +9,8 @@ import (
 // form returns what the file of a sink holds.
 func form(format string, t ipc.Token) ([]byte, *ipc.Error) {
 	token := t.AccessToken.Reveal()
-	for i := range len(token) {
-		if c := token[i]; c <= ' ' || c >= 0x7f {
-			return nil, &ipc.Error{Code: ipc.CodeInternal, Message: "what the agent has is no token"}
-		}
+	if !ipc.IsToken(token) {
+		return nil, &ipc.Error{Code: ipc.CodeInternal, Message: "what the agent has is no token"}
 	}
 	switch format {
 	case ipc.SinkJSON:
@@ -29,9 +27,9 @@ func form(format string, t ipc.Token) ([]byte, *ipc.Error) {
 		if bad := headerFor(t.Provider, t.Profile); bad != nil {
 			return nil, bad
 		}
-		return []byte("csp-auth-token: " + token + "\n"), nil
+		return []byte(ipc.HeaderLine(ipc.HeaderFormCSP, token) + "\n"), nil
 	case ipc.SinkBearer:
-		return []byte("Authorization: Bearer " + token + "\n"), nil
+		return []byte(ipc.HeaderLine(ipc.HeaderFormBearer, token) + "\n"), nil
 	}
 	return []byte(token + "\n"), nil
 }

@@ -120,7 +120,7 @@ func With(list []ipc.Tool, changes map[string]Change) []ipc.Tool {
 			t.Title = c.Title
 		}
 		if c.Env != nil {
-			t.Env, t.Note, t.Reason = c.Env, "", "" // both were about what was set before
+			t.Env, t.Renews, t.Note, t.Reason = c.Env, "", "", "" // all were about what was set before
 		}
 		if c.TLS != nil {
 			t.TLS = *c.TLS
