@@ -213,7 +213,7 @@ func TestP1StandInEndsWithItsRun(t *testing.T) {
 		}
 	}
 	h := w.mustHold(t, ipc.RunRequest{Profile: "prod"})
-	if h.refused(h.URL) || !h.refused(lab.URL) || !lab.refused(h.URL) {
+	if h.refused(h.URL) || lab.refused(lab.URL) || !h.refused(lab.URL) || !lab.refused(h.URL) {
 		t.Error("a stand-in is not its own run's alone")
 	}
 	h.leave()

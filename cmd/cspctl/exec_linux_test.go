@@ -128,17 +128,6 @@ func TestExecThatIsKilledTakesTheCommandAlong(t *testing.T) {
 	}
 }
 
-// The command outlives everything but cspctl itself: PR_SET_PDEATHSIG is about a
-// thread, and threads of Go end.
-func TestExecKeepsTheThreadThatForked(t *testing.T) {
-	f, _ := agentOfRuns(t)
-	cmd, errs := process(t, f, "cspctl", "exec", "--for", "vmc", "--", "sh", "-c", "sleep 1; echo done")
-	cmd.Env = append(cmd.Env, "GODEBUG=asyncpreemptoff=0", "GOMAXPROCS=8")
-	if code, out := within(t, cmd); code != 0 || out != "done\n" {
-		t.Errorf("%d: %q, %q", code, out, errs)
-	}
-}
-
 // No secret is among the arguments, where every user of the machine reads them.
 func TestExecHasNoSecretInItsArguments(t *testing.T) {
 	f, _ := agentOfRuns(t)

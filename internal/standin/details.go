@@ -71,10 +71,11 @@ func seconds(t time.Time) int64 {
 
 // keys are the public keys of the profile's server, once they were asked for.
 type keys struct {
-	mu   sync.Mutex
-	at   time.Time // of the text, or of its lack
-	text []byte
-	err  error
+	mu    sync.Mutex
+	at    time.Time // of the text, or of its lack
+	text  []byte
+	err   error
+	asked chan struct{} // closed when the question that is under way is answered; nil without one
 }
 
 // keysPause is how long a server is left alone that had none: anybody of the
@@ -108,20 +109,37 @@ func (e *endpoint) publicKey(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer)
 }
 
-// get returns them. It asks at most once a while, and keeps nobody waiting for
-// another one's question.
+// get returns them. It asks at most once a while, and one question at a time.
 func (k *keys) get(ctx context.Context, ask func(context.Context) ([]byte, error)) ([]byte, error) {
-	k.mu.Lock()
-	text, err, age := k.text, k.err, time.Since(k.at)
-	k.mu.Unlock()
-	if text != nil && age < keysTime || err != nil && age < keysPause {
-		return text, err
-	}
-	text, err = ask(ctx)
-	if err == nil || ctx.Err() == nil { // else it was the client that gave up
+	for {
 		k.mu.Lock()
-		k.text, k.err, k.at = text, err, time.Now()
+		if age := time.Since(k.at); k.text != nil && age < keysTime || k.err != nil && age < keysPause {
+			defer k.mu.Unlock()
+			return k.text, k.err
+		}
+		asked := k.asked
+		if asked == nil {
+			k.asked = make(chan struct{})
+			k.mu.Unlock()
+			return k.ask(ctx, ask)
+		}
 		k.mu.Unlock()
+		select {
+		case <-asked:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
+}
+
+func (k *keys) ask(ctx context.Context, ask func(context.Context) ([]byte, error)) ([]byte, error) {
+	text, err := ask(ctx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err == nil || ctx.Err() == nil { // else it was the client that gave up, and the next one asks
+		k.text, k.err, k.at = text, err, time.Now()
+	}
+	close(k.asked)
+	k.asked = nil
 	return text, err
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cspctl/cspctl/internal/ipc"
@@ -130,6 +131,43 @@ func TestServerWithoutKeysIsLeftAlone(t *testing.T) {
 	if n := asked.Load(); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
+}
+
+// Whoever asks while the server is asked waits for that answer.
+func TestKeysAreAskedForOnceAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		var k keys
+		ask := func(ctx context.Context) ([]byte, error) {
+			asked.Add(1)
+			select {
+			case <-time.After(time.Second):
+				return []byte("keys"), nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		first, giveUp := context.WithCancel(t.Context())
+		go k.get(first, ask) //nolint:errcheck // it gives up
+		synctest.Wait()
+		for range 50 {
+			go func() {
+				if text, err := k.get(t.Context(), ask); err != nil || string(text) != "keys" {
+					t.Errorf("%q, %v", text, err)
+				}
+			}()
+		}
+		synctest.Wait()
+		if n := asked.Load(); n != 1 {
+			t.Errorf("asked %d times at once", n)
+		}
+		giveUp()
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if n := asked.Load(); n != 2 {
+			t.Errorf("asked %d times in all", n)
+		}
+	})
 }
 
 // However many connections a user's processes open, the agent keeps few of them
