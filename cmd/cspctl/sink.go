@@ -27,8 +27,8 @@ var sinkAdd = command{
 Without --file it is in the folder tokens beside the agent's socket, named after
 the profile, and after the format if that is not raw. Elsewhere, the folder must
 be in dirs of [sinks] in the settings or below one of those, belong to you, and
-be writable for nobody else. A profile may have several sinks; a file that is
-one already gets the new format and mode.
+be writable for nobody else (on Windows that is not checked). A profile may have
+several sinks; a file that is one already gets the new format and mode.
 A file that stays counts as use: its profile is renewed while the agent runs.`,
 	examples: `cspctl sink add prod
 cspctl sink add prod --format header --file /srv/build/tokens/prod.header --mode 0640`,

@@ -12,7 +12,8 @@ import (
 )
 
 // Write makes data the content of the file at path, readable and writable by
-// its owner alone (mode 0600), and returns when the disk has it. Missing
+// its owner alone (mode 0600; on Windows also by SYSTEM and administrators), and
+// returns when the disk has it. Missing
 // folders on the way are made with mode 0700. On an error the old content is
 // untouched, but for an error from making the rename durable, where either
 // content may survive a power cut.
@@ -92,7 +93,13 @@ func Sweep(path string) {
 }
 
 func fill(f *os.File, data []byte, mode fs.FileMode, was fs.FileInfo) error {
-	_, err := f.Write(data)
+	var err error
+	if mode == 0o600 {
+		err = makePrivate(f)
+	}
+	if err == nil {
+		_, err = f.Write(data)
+	}
 	if err == nil && was != nil {
 		err = keepOwner(f, was) // before the mode: a group must not read it that may not
 	}

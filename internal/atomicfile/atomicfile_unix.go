@@ -28,6 +28,9 @@ func syncDir(dir string) error {
 
 func replace(from, to string) error { return os.Rename(from, to) }
 
+// makePrivate has nothing to do: os.CreateTemp made the file with mode 0600.
+func makePrivate(*os.File) error { return nil }
+
 // keepOwner gives a new file the owner and group of the one that it replaces.
 func keepOwner(f *os.File, was fs.FileInfo) error {
 	info, err := f.Stat()

@@ -2,10 +2,13 @@ package atomicfile
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/windows"
 )
 
 // syncDir does nothing: NTFS journals names by itself, and a folder's handle
@@ -25,6 +28,35 @@ func replace(from, to string) error {
 		}
 		time.Sleep(wait)
 	}
+}
+
+// makePrivate gives a new file an access list of its own, whatever its folder
+// passes on: a folder in C:\ lets all users of the machine read.
+func makePrivate(f *os.File) error {
+	user, err := windows.GetCurrentProcessToken().GetTokenUser()
+	if err != nil {
+		return err
+	}
+	// Full access for SYSTEM, administrators and the user, and nothing inherited:
+	// https://learn.microsoft.com/windows/win32/secauthz/ace-strings
+	list, err := windows.SecurityDescriptorFromString("D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;" + user.User.Sid.String() + ")")
+	if err != nil {
+		return err
+	}
+	name, err := windows.UTF16PtrFromString(f.Name())
+	if err != nil {
+		return err
+	}
+	const all = windows.FILE_SHARE_READ | windows.FILE_SHARE_WRITE | windows.FILE_SHARE_DELETE
+	h, err := windows.CreateFile(name, windows.WRITE_DAC, all, nil, windows.OPEN_EXISTING, 0, 0)
+	if err == nil {
+		// Not SetSecurityInfo: wine merges the folder's list into it all the same.
+		err = errors.Join(windows.SetKernelObjectSecurity(h, windows.DACL_SECURITY_INFORMATION, list), windows.CloseHandle(h))
+	}
+	if err != nil {
+		return fmt.Errorf("close it to other users: %w", err)
+	}
+	return nil
 }
 
 // keepOwner does nothing: a file belongs to who made it, and inherits the rights of

@@ -12,20 +12,47 @@ import (
 // addTime is how long Add waits for the file to be there.
 const addTime = 5 * time.Second
 
+// begin waits until nobody else changes the list, and for as long as ctx lasts.
+// After a nil, finish is to be called.
+func (s *Sinks) begin(ctx context.Context) *ipc.Error {
+	select {
+	case s.changing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return &ipc.Error{Code: ipc.CodeBusy, Message: "another change of the sinks is not done yet, perhaps on a disk that hangs", Hint: "try again; else: csp-agent restart"}
+	}
+}
+
+func (s *Sinks) finish() { <-s.changing }
+
+// settled runs a change that nobody asked this package for, to its end, and waits
+// for that for settleTime at most.
+func (s *Sinks) settled(change func(context.Context)) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		change(s.ctx)
+	}()
+	select {
+	case <-done:
+	case <-time.After(settleTime):
+	}
+}
+
 // Add makes a sink, or changes the format and mode of the one that has the file,
 // and waits a while for the file to be there.
 func (s *Sinks) Add(ctx context.Context, req ipc.SinkRequest) (ipc.Sink, error) {
-	w, bad := s.add(req)
+	ctx, cancel := context.WithTimeout(ctx, addTime)
+	defer cancel()
+	w, bad := s.add(ctx, req)
 	if bad != nil {
 		return ipc.Sink{}, bad
 	}
-	ctx, cancel := context.WithTimeout(ctx, addTime)
-	defer cancel()
 	w.await(ctx, func() bool { return w.looks > 0 })
 	return w.shown(), nil
 }
 
-func (s *Sinks) add(req ipc.SinkRequest) (*writer, *ipc.Error) {
+func (s *Sinks) add(ctx context.Context, req ipc.SinkRequest) (*writer, *ipc.Error) {
 	mode, bad := parseMode(req.Mode)
 	if bad != nil {
 		return nil, bad
@@ -38,8 +65,10 @@ func (s *Sinks) add(req ipc.SinkRequest) (*writer, *ipc.Error) {
 	default:
 		return nil, refuse("formats are raw, json, header and bearer", "there is no such format")
 	}
-	s.changing.Lock()
-	defer s.changing.Unlock()
+	if bad := s.begin(ctx); bad != nil {
+		return nil, bad
+	}
+	defer s.finish()
 	writers, bad := s.present()
 	if bad != nil {
 		return nil, bad
@@ -126,7 +155,9 @@ func (s *Sinks) replace(list []*writer) {
 // Remove ends the sink of a file, or, where that is empty, all of a profile. It
 // waits until the files are gone, for settleTime at most.
 func (s *Sinks) Remove(ctx context.Context, profile, file string) ([]ipc.Sink, error) {
-	gone, bad := s.remove(func(w *writer) bool {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	gone, bad := s.remove(ctx, func(w *writer) bool {
 		return file != "" && w.File == file || file == "" && profile != "" && w.Profile == profile
 	})
 	if bad != nil {
@@ -135,8 +166,6 @@ func (s *Sinks) Remove(ctx context.Context, profile, file string) ([]ipc.Sink, e
 	if len(gone) == 0 {
 		return nil, &ipc.Error{Code: ipc.CodeNotFound, Message: "there is no such sink", Hint: "cspctl sink list"}
 	}
-	ctx, cancel := context.WithTimeout(ctx, settleTime)
-	defer cancel()
 	var list []ipc.Sink
 	for _, w := range gone {
 		select {
@@ -148,9 +177,11 @@ func (s *Sinks) Remove(ctx context.Context, profile, file string) ([]ipc.Sink, e
 	return list, nil
 }
 
-func (s *Sinks) remove(which func(*writer) bool) (gone []*writer, _ *ipc.Error) {
-	s.changing.Lock()
-	defer s.changing.Unlock()
+func (s *Sinks) remove(ctx context.Context, which func(*writer) bool) (gone []*writer, _ *ipc.Error) {
+	if bad := s.begin(ctx); bad != nil {
+		return nil, bad
+	}
+	defer s.finish()
 	writers, bad := s.present()
 	if bad != nil {
 		return nil, bad
@@ -179,8 +210,14 @@ func (s *Sinks) remove(which func(*writer) bool) (gone []*writer, _ *ipc.Error) 
 // Renamed has the sinks of a profile follow it. Their files stay where readers
 // look for them.
 func (s *Sinks) Renamed(from, to string) {
-	s.changing.Lock()
-	defer s.changing.Unlock()
+	s.settled(func(ctx context.Context) { s.rename(ctx, from, to) })
+}
+
+func (s *Sinks) rename(ctx context.Context, from, to string) {
+	if s.begin(ctx) != nil {
+		return // the agent is ending
+	}
+	defer s.finish()
 	writers, bad := s.present()
 	var next, old []*writer
 	for _, w := range writers {
@@ -196,6 +233,9 @@ func (s *Sinks) Renamed(from, to string) {
 	if bad == nil && len(old) > 0 {
 		bad = s.write(next)
 	}
+	if bad == errOther {
+		return // whose files they are, finds out when it asks for the next token
+	}
 	if bad != nil {
 		s.Log.Error("the sinks of a renamed profile could not follow it", "profile", from, "err", bad)
 		return
@@ -207,8 +247,14 @@ func (s *Sinks) Renamed(from, to string) {
 }
 
 // Removed ends the sinks of a profile that is no more.
-func (s *Sinks) Removed(ctx context.Context, profile string) {
-	if _, err := s.Remove(ctx, profile, ""); err != nil && wire(err).Code != ipc.CodeNotFound {
-		s.Log.Error("the sinks of a removed profile could not be removed", "profile", profile, "err", err)
-	}
+func (s *Sinks) Removed(profile string) {
+	s.settled(func(ctx context.Context) {
+		gone, bad := s.remove(ctx, func(w *writer) bool { return w.Profile == profile })
+		if bad != nil && bad != errOther {
+			s.Log.Error("the sinks of a removed profile could not be removed", "profile", profile, "err", bad)
+		}
+		for _, w := range gone {
+			<-w.ended
+		}
+	})
 }

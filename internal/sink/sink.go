@@ -3,8 +3,9 @@
 //
 // Each sink has a goroutine. It writes the file when the agent has a new token,
 // looks after it in between, and removes it before the token in it has less life
-// left than the default floor, and when the agent is locked or ends. Nothing
-// waits for a sink: a disk that hangs holds up that one goroutine.
+// left than the default floor, and when the agent is locked or ends. A disk that
+// hangs holds up that one goroutine, and further changes of the list, which are
+// refused then; nothing else waits for long.
 package sink
 
 import (
@@ -51,7 +52,7 @@ const maxSinks = 100
 type Sinks struct {
 	Options
 
-	changing sync.Mutex // one change of the list at a time, held across the disk
+	changing chan struct{} // has room for one: whoever changes the list, across the disk
 
 	mu      sync.Mutex // held for moments
 	agent   Agent      // nil before Start
@@ -67,7 +68,7 @@ func New(o Options) *Sinks {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Sinks{Options: o}
+	s := &Sinks{Options: o, changing: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -103,8 +104,10 @@ func (s *Sinks) Start(a Agent) {
 
 // take reads the list and begins to write, unless another agent has it.
 func (s *Sinks) take() bool {
-	s.changing.Lock()
-	defer s.changing.Unlock()
+	if s.begin(s.ctx) != nil {
+		return true // it is the end
+	}
+	defer s.finish()
 	held, err := s.File.Hold()
 	var list []entry
 	bad := errOther

@@ -161,7 +161,7 @@ func remove(s *Server, c *call) (any, error) {
 	name := c.PathValue("name")
 	err := s.Agent.Remove(c.Context(), name, c.interactive())
 	if err == nil && s.Sinks != nil {
-		s.Sinks.Removed(c.Context(), name)
+		s.Sinks.Removed(name)
 	}
 	return done{}, err
 }
@@ -179,11 +179,11 @@ func rename(s *Server, c *call) (any, error) {
 	}
 	c.about.to = req.To
 	err := s.Agent.Rename(c.Context(), c.PathValue("name"), req.To, c.interactive())
-	if err == nil && s.Sinks != nil {
-		s.Sinks.Renamed(c.PathValue("name"), req.To)
-	}
 	if err == nil && s.Runs != nil {
 		s.Runs.Renamed(c.PathValue("name"))
+	}
+	if err == nil && s.Sinks != nil {
+		s.Sinks.Renamed(c.PathValue("name"), req.To)
 	}
 	return done{}, err
 }

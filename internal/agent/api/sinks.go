@@ -12,7 +12,7 @@ type Sinks interface {
 	Add(context.Context, ipc.SinkRequest) (ipc.Sink, error)
 	Remove(ctx context.Context, profile, file string) ([]ipc.Sink, error)
 	// Removed and Renamed hear of what was done to a profile.
-	Removed(ctx context.Context, profile string)
+	Removed(profile string)
 	Renamed(from, to string)
 	// Settle waits a moment for files to be gone whose tokens must not be read
 	// any more.
