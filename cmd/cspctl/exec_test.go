@@ -156,7 +156,7 @@ func TestExecAsksForAYoungToken(t *testing.T) {
 	if code, _ := within(t, cmd); code != 0 {
 		t.Error(code)
 	}
-	if asked := strings.Join(f.asked(), "\n"); !strings.Contains(asked, "/v1/token?profile=prod&max_age=1m") {
+	if asked := strings.Join(f.asked(), "\n"); !strings.Contains(asked, "/v1/token?profile=prod&max_age=5m") {
 		t.Error(asked)
 	}
 }

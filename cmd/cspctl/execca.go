@@ -84,13 +84,3 @@ func (a *app) roots(name, path string) []byte {
 	}
 	return pem
 }
-
-// firstRoots returns the content of the first of the files that can be read.
-func firstRoots(paths []string) []byte {
-	for _, path := range paths {
-		if pem, err := atomicfile.Read(path, maxRoots); err == nil {
-			return pem
-		}
-	}
-	return nil
-}

@@ -12,18 +12,6 @@ import (
 // in its place.
 const namesRoots = true
 
-// rootFiles are where crypto/x509 looks for the system's CAs, in that order.
-var rootFiles = []string{
-	"/etc/ssl/certs/ca-certificates.crt",
-	"/etc/pki/tls/certs/ca-bundle.crt",
-	"/etc/ssl/ca-bundle.pem",
-	"/etc/pki/tls/cacert.pem",
-	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-	"/etc/ssl/cert.pem",
-}
-
-func systemRoots() []byte { return firstRoots(rootFiles) }
-
 // lendFile returns the path of a file for other processes of the user: in memory,
 // so that nothing is left of it, however this process ends.
 func lendFile(content []byte) (path string, done func(), err error) {
