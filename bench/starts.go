@@ -59,9 +59,21 @@ func starts(w *world, rounds int) error {
 		programs = append(programs, &program{name: name, argv: []string{exe, w.socket}, env: w.env})
 	}
 	cspctl := filepath.Join(w.bin, "cspctl")
-	programs = append(programs,
-		&program{name: "cspctl token", argv: []string{cspctl, "token"}, env: w.env},
-		&program{name: "cspctl token prod -o header", argv: []string{cspctl, "token", "prod", "-o", "header"}, env: w.env})
+	file := filepath.Join(filepath.Dir(w.socket), "tokens", "prod")
+	if err := w.run(nil, "cspctl", "sink", "add", "prod"); err != nil {
+		return err
+	}
+	for _, p := range [][]string{
+		{"cspctl token", cspctl, "token"},
+		{"cspctl token prod -o header", cspctl, "token", "prod", "-o", "header"},
+		{"sh: read -r T <file of a sink", "/bin/sh", "-c", `read -r T <"$0"`, file},
+		{"true", "/bin/true"},
+		{"cspctl exec -- true", cspctl, "exec", "--", "/bin/true"},
+		{"the same with a stand-in", cspctl, "exec", "--for", "terraform-vmc", "--", "/bin/true"},
+		{"the same with a stand-in, https", cspctl, "exec", "--for", "terraform-nsxt", "--", "/bin/true"},
+	} {
+		programs = append(programs, &program{name: p[0], argv: p[1:], env: w.env})
+	}
 	programs = append(programs, peers(w)...)
 
 	for i := range rounds + 10 {
