@@ -52,7 +52,7 @@ func runEnv(a *app, args []string, tool, shell string) error {
 	}
 	given := map[string]string{}
 	if p.needs[ipc.GiveAccess] {
-		if given[ipc.GiveAccess], err = a.accessToken(c, ipc.TokenRequest{Profile: profile, MaxAge: youngest}); err != nil {
+		if given[ipc.GiveAccess], err = a.accessToken(c, ipc.TokenRequest{Profile: profile, MaxAge: ipc.AgeAtStart}); err != nil {
 			return err
 		}
 	}

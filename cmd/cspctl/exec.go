@@ -61,11 +61,6 @@ const (
 	exitNotFound = 127
 )
 
-// youngest is the age from which on a token is replaced for a program that can't
-// renew it: 25 of 30 minutes are left at least, and a loop of commands costs one
-// exchange in that time.
-const youngest = "5m"
-
 func runExec(a *app, args []string, o execOptions, outputSet bool) error {
 	switch {
 	case o.tool == toolList && len(a.tail) > 0:
@@ -95,7 +90,7 @@ func runExec(a *app, args []string, o execOptions, outputSet bool) error {
 	}
 	given := map[string]string{}
 	if p.needs[ipc.GiveAccess] {
-		token, err := a.accessToken(c, ipc.TokenRequest{Profile: profile, MaxAge: youngest})
+		token, err := a.accessToken(c, ipc.TokenRequest{Profile: profile, MaxAge: ipc.AgeAtStart})
 		if err != nil {
 			return err
 		}

@@ -44,6 +44,11 @@ const (
 	WarningsOff    = "off"
 )
 
+// AgeAtStart is the MaxAge for a program that starts, and may never ask again: 25
+// of 30 minutes are left at least, and a loop of programs costs one exchange in
+// that time.
+const AgeAtStart = "5m"
+
 // TokenRequest asks for a token: the query of GET /v1/token, or, where a
 // passcode or scope goes along, the JSON body of POST /v1/token.
 type TokenRequest struct {

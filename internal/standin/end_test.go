@@ -47,7 +47,7 @@ func TestT1RunIsOverByTheClock(t *testing.T) {
 	run.mu.Lock()
 	run.EndsAt = time.Now().Add(-time.Second)
 	run.mu.Unlock()
-	if r := do(t, post(t, run.URL+authorize, "api_token="+run.StandIn.Reveal())); r.status != 400 || len(h.young) > 0 {
+	if r := do(t, post(t, run.URL+authorize, "api_token="+run.StandIn.Reveal())); r.status != 400 || len(h.maxAges) > 0 {
 		t.Errorf("%d %v", r.status, r.body)
 	}
 }

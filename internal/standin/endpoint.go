@@ -122,10 +122,7 @@ func (e *endpoint) exchange(w http.ResponseWriter, r *http.Request, body []byte)
 	if !e.admit(w, tried) {
 		return
 	}
-	e.mu.Lock()
-	young := time.Since(e.answered) < soon
-	e.mu.Unlock()
-	t, err := e.run.holder.Token(r.Context(), e.run.ID, young)
+	t, err := e.run.holder.Token(r.Context(), e.run.ID, e.maxAge())
 	if err != nil {
 		e.fail(w, err)
 		return
@@ -154,6 +151,20 @@ func (e *endpoint) exchange(w http.ResponseWriter, r *http.Request, body []byte)
 		answer["refresh_token"] = e.run.StandIn.Reveal()
 	}
 	writeJSON(w, http.StatusOK, answer)
+}
+
+// maxAge is what a token may have behind it: some clients never ask again after
+// the first time, and one that asks again soon was refused what it got.
+func (e *endpoint) maxAge() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.answered.IsZero():
+		return ipc.AgeAtStart
+	case time.Since(e.answered) < soon:
+		return soon.String()
+	}
+	return ""
 }
 
 // unknownLife is what is said of a token whose server did not say how long it

@@ -51,10 +51,10 @@ type Holder struct {
 	Server  string // of the profile: another one ends the run,
 	Org     string // and so does another organization
 
-	// Token returns an access token with half of its life left, where that can be
-	// had; with young, one that is not older than a minute. It puts the answer on
-	// record under the id of the run.
-	Token func(ctx context.Context, run string, young bool) (ipc.Token, error)
+	// Token returns an access token with half of its life left and of an age of at
+	// most maxAge (see ipc.TokenRequest), where those can be had. It puts the answer
+	// on record under the id of the run.
+	Token func(ctx context.Context, run, maxAge string) (ipc.Token, error)
 	// Details are what the server says about the API token; it puts that on record.
 	Details func(ctx context.Context, run string) (ipc.ProfileDetails, error)
 	// PublicKeys are what the access tokens are signed with, as JWK set or as

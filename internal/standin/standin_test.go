@@ -25,7 +25,7 @@ import (
 // house is an agent's side of a run.
 type house struct {
 	mu      sync.Mutex
-	young   []bool
+	maxAges []string
 	fail    error
 	refused []string
 	expires int64
@@ -33,14 +33,14 @@ type house struct {
 
 func (h *house) holder() Holder {
 	return Holder{UID: uint32(os.Getuid()), Profile: "prod",
-		Token: func(_ context.Context, _ string, young bool) (ipc.Token, error) {
+		Token: func(_ context.Context, _, maxAge string) (ipc.Token, error) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			if h.fail != nil {
 				return ipc.Token{}, h.fail
 			}
-			h.young = append(h.young, young)
-			t := ipc.Token{AccessToken: secret.NewWire(fmt.Sprintf("access-%d", len(h.young))), ExpiresIn: h.expires}
+			h.maxAges = append(h.maxAges, maxAge)
+			t := ipc.Token{AccessToken: secret.NewWire(fmt.Sprintf("access-%d", len(h.maxAges))), ExpiresIn: h.expires}
 			if h.expires > 0 {
 				t.ExpiresAt = time.Now().Add(time.Duration(h.expires) * time.Second)
 			}
@@ -135,8 +135,8 @@ func TestFormsOfPublicClients(t *testing.T) {
 			t.Errorf("%s: the refresh_token is %v", c.client, again)
 		}
 	}
-	if h.young[0] || !h.young[1] {
-		t.Errorf("who asks within a minute wants a younger token: %v", h.young)
+	if h.maxAges[0] != ipc.AgeAtStart || h.maxAges[1] != "1m0s" {
+		t.Errorf("the first token is young, and so is that of who asks within a minute: %v", h.maxAges)
 	}
 }
 

@@ -80,13 +80,10 @@ func (s *Server) holder(c *call, p ipc.Profile) standin.Holder {
 	profile := p.Name
 	return standin.Holder{
 		UID: c.peer.UID, Profile: profile, Server: p.Server, Org: p.Org,
-		Token: func(ctx context.Context, run string, young bool) (ipc.Token, error) {
+		Token: func(ctx context.Context, run, maxAge string) (ipc.Token, error) {
 			via := &call{Request: c.WithContext(withPeerOf(ctx, c)), peer: c.peer}
 			via.about.run = run
-			req := ipc.TokenRequest{Profile: profile, HalfLife: true, Warnings: ipc.WarningsOff}
-			if young {
-				req.MaxAge = "1m"
-			}
+			req := ipc.TokenRequest{Profile: profile, HalfLife: true, MaxAge: maxAge, Warnings: ipc.WarningsOff}
 			var t ipc.Token
 			var err error = standin.ErrNotForUser
 			if s.stillHolds(c, profile) {
