@@ -101,15 +101,19 @@ const maxState = 16 << 20
 func (f stateFile) Path() string         { return string(f) }
 func (f stateFile) Write(b []byte) error { return atomicfile.Write(string(f), b) }
 
-// stateLockTime bounds the wait for another agent that writes the state.
-const stateLockTime = 5 * time.Second
+func (f stateFile) Lock() (unlock func(), err error) { return lockForWriting(string(f)) }
 
-func (f stateFile) Lock() (unlock func(), err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), stateLockTime)
+// writingTime bounds the wait for another agent that writes a file.
+const writingTime = 5 * time.Second
+
+// lockForWriting keeps other agents from a file that they share, and removes what
+// one left behind that was killed.
+func lockForWriting(path string) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), writingTime)
 	defer cancel()
-	unlock, err = lockFile(ctx, string(f)+".lock")
+	unlock, err = lockFile(ctx, path+".lock")
 	if err == nil {
-		atomicfile.Sweep(string(f))
+		atomicfile.Sweep(path)
 	}
 	return unlock, err
 }

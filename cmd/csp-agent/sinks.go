@@ -9,43 +9,29 @@ import (
 	"time"
 
 	"github.com/adrg/xdg"
-	"github.com/gofrs/flock"
 
 	"github.com/cspctl/cspctl/internal/atomicfile"
 	"github.com/cspctl/cspctl/internal/bootclock"
+	"github.com/cspctl/cspctl/internal/ipc"
 	"github.com/cspctl/cspctl/internal/sink"
 )
 
 // sinkTime bounds the wait for the files with tokens to be removed at the end.
 const sinkTime = 2 * time.Second
 
-// sinkList is the list of sinks, and the lock of the agent that keeps them.
-type sinkList struct {
-	path string
-	lock *flock.Flock
-}
-
-func newSinkList(path string) *sinkList {
-	return &sinkList{path, flock.New(path+".lock", flock.SetPermissions(0o600))}
-}
+// sinkList is the path of the list of sinks.
+type sinkList string
 
 // maxSinkList bounds the list, in bytes.
-const maxSinkList = 1 << 20
+const maxSinkList = 4 << 20
 
-func (f *sinkList) Path() string         { return f.path }
-func (f *sinkList) Write(b []byte) error { return atomicfile.Write(f.path, b) }
-func (f *sinkList) Release()             { _ = f.lock.Close() }
+func (f sinkList) Path() string         { return string(f) }
+func (f sinkList) Write(b []byte) error { return atomicfile.Write(string(f), b) }
 
-func (f *sinkList) Hold() (bool, error) {
-	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
-		return false, err
-	}
-	return f.lock.TryLock()
-}
+func (f sinkList) Lock() (unlock func(), err error) { return lockForWriting(string(f)) }
 
-func (f *sinkList) Read() ([]byte, error) {
-	atomicfile.Sweep(f.path)
-	b, err := atomicfile.Read(f.path, maxSinkList)
+func (f sinkList) Read() ([]byte, error) {
+	b, err := atomicfile.Read(string(f), maxSinkList)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -63,7 +49,12 @@ func newSinks(f files, socket string, s *settings, log *slog.Logger) *sink.Sinks
 		folder = "" // the folder of its sockets is not its own to write to
 	}
 	return sink.New(sink.Options{
-		File:   newSinkList(filepath.Join(filepath.Dir(f.state), "sinks.json")),
+		File:   sinkList(filepath.Join(filepath.Dir(f.state), "sinks.json")),
+		Socket: socket,
+		Listens: func(socket string) bool {
+			pid, err := ipc.ListenerPID(socket)
+			return err != nil || pid != 0
+		},
 		Folder: folder,
 		Dirs:   func() []string { return s.now().Sinks.Dirs },
 		Now:    func() (time.Time, time.Duration) { i := bootclock.Clock{}.Now(); return i.Wall, i.Boot },

@@ -17,8 +17,7 @@ import (
 type sinkList struct{}
 
 func (sinkList) Path() string          { return "sinks.json" }
-func (sinkList) Hold() (bool, error)   { return true, nil }
-func (sinkList) Release()              {}
+func (sinkList) Lock() (func(), error) { return func() {}, nil }
 func (sinkList) Read() ([]byte, error) { return nil, nil }
 func (sinkList) Write([]byte) error    { return nil }
 

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"time"
@@ -12,18 +13,41 @@ import (
 // addTime is how long Add waits for the file to be there.
 const addTime = 5 * time.Second
 
-// begin waits until nobody else changes the list, and for as long as ctx lasts.
-// After a nil, finish is to be called.
-func (s *Sinks) begin(ctx context.Context) *ipc.Error {
-	select {
-	case s.changing <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return &ipc.Error{Code: ipc.CodeBusy, Message: "another change of the sinks is not done yet, perhaps on a disk that hangs", Hint: "try again; else: csp-agent restart"}
-	}
+// change is what a change of the list begins with: the sinks of this agent, and
+// what the list has of others.
+type change struct {
+	writers []*writer // a copy
+	others  []entry
+	finish  func() // to be called once
 }
 
-func (s *Sinks) finish() { <-s.changing }
+// begin waits until nobody else changes the list, and for as long as ctx lasts.
+func (s *Sinks) begin(ctx context.Context) (change, *ipc.Error) {
+	select {
+	case s.changing <- struct{}{}:
+	case <-ctx.Done():
+		return change{}, &ipc.Error{Code: ipc.CodeBusy, Message: "another change of the sinks is not done yet, perhaps on a disk that hangs", Hint: "try again; else: csp-agent restart"}
+	}
+	c := change{finish: func() { <-s.changing }}
+	bad := s.usable()
+	if bad == nil {
+		unlock, err := s.File.Lock()
+		if err != nil {
+			bad = &ipc.Error{Code: ipc.CodeState, Message: fmt.Sprintf("the list of sinks can't be locked: %v", err), Hint: "make its folder writable, or end the other agent, and try again"}
+		} else {
+			c.finish = func() { unlock(); <-s.changing }
+			_, c.others, bad = s.read()
+		}
+	}
+	if bad != nil {
+		c.finish()
+		return change{}, bad
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.writers = slices.Clone(s.writers)
+	return c, nil
+}
 
 // settled runs a change that nobody asked this package for, to its end, and waits
 // for that for settleTime at most.
@@ -57,7 +81,7 @@ func (s *Sinks) add(ctx context.Context, req ipc.SinkRequest) (*writer, *ipc.Err
 	if bad != nil {
 		return nil, bad
 	}
-	e := entry{Profile: req.Profile, Format: req.Format, File: req.File, Mode: mode}
+	e := entry{Socket: s.Socket, Profile: req.Profile, Format: req.Format, File: req.File, Mode: mode}
 	switch e.Format {
 	case "":
 		e.Format = ipc.SinkRaw
@@ -65,14 +89,11 @@ func (s *Sinks) add(ctx context.Context, req ipc.SinkRequest) (*writer, *ipc.Err
 	default:
 		return nil, refuse("formats are raw, json, header and bearer", "there is no such format")
 	}
-	if bad := s.begin(ctx); bad != nil {
-		return nil, bad
-	}
-	defer s.finish()
-	writers, bad := s.present()
+	c, bad := s.begin(ctx)
 	if bad != nil {
 		return nil, bad
 	}
+	defer c.finish()
 	p, err := s.agent.Profile(e.Profile)
 	if err != nil {
 		return nil, wire(err)
@@ -96,8 +117,17 @@ func (s *Sinks) add(ctx context.Context, req ipc.SinkRequest) (*writer, *ipc.Err
 	if bad != nil {
 		return nil, bad
 	}
+	for i, o := range slices.Backward(c.others) {
+		switch {
+		case o.File != e.File && o.File != at:
+		case s.Listens(o.Socket):
+			return nil, refuse("choose another --file, or: CSP_AGENT_SOCK="+o.Socket+" cspctl sink remove "+o.File, "the file is a sink of the agent at %s", o.Socket)
+		default: // that agent is no more, and perhaps never again
+			c.others = slices.Delete(c.others, i, i+1)
+		}
+	}
 	var old *writer
-	for _, w := range writers {
+	for _, w := range c.writers {
 		if w.File == e.File || w.is(at) {
 			old = w
 		}
@@ -109,14 +139,14 @@ func (s *Sinks) add(ctx context.Context, req ipc.SinkRequest) (*writer, *ipc.Err
 		return nil, refuse("choose another --file, or: cspctl sink remove "+old.File, "the file is a sink of profile %s", old.Profile)
 	case old == nil && exists(at):
 		return nil, refuse("remove it, or choose another --file", "there is a file %s already", e.File)
-	case old == nil && len(writers) >= maxSinks:
-		return nil, refuse("remove some: cspctl sink list", "there are %d sinks, and no more can be", maxSinks)
+	case old == nil && len(c.writers) >= maxSinks || old == nil && len(c.writers)+len(c.others) >= maxListed:
+		return nil, refuse("remove some: cspctl sink list", "there are %d sinks, and no more can be", len(c.writers))
 	}
-	next := slices.DeleteFunc(writers, func(w *writer) bool { return w == old })
+	next := slices.DeleteFunc(c.writers, func(w *writer) bool { return w == old })
 	w := newWriter(e)
 	w.at = at
 	next = append(next, w)
-	if bad := s.write(next); bad != nil {
+	if bad := s.write(next, c.others); bad != nil {
 		return nil, bad
 	}
 	if old != nil {
@@ -127,17 +157,17 @@ func (s *Sinks) add(ctx context.Context, req ipc.SinkRequest) (*writer, *ipc.Err
 	return w, nil
 }
 
-// present returns a copy of the list, for who holds changing.
-func (s *Sinks) present() ([]*writer, *ipc.Error) {
+// usable returns an error unless there are sinks to be listed and changed.
+func (s *Sinks) usable() *ipc.Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed || s.agent == nil:
-		return nil, &ipc.Error{Code: ipc.CodeBusy, Message: "the agent is ending", Hint: "try again"}
+		return &ipc.Error{Code: ipc.CodeBusy, Message: "the agent is ending", Hint: "try again"}
 	case s.bad != nil:
-		return nil, s.bad
+		return s.bad
 	}
-	return slices.Clone(s.writers), nil
+	return nil
 }
 
 // replace puts a list in force, and starts the writers that are new in it.
@@ -178,16 +208,13 @@ func (s *Sinks) Remove(ctx context.Context, profile, file string) ([]ipc.Sink, e
 }
 
 func (s *Sinks) remove(ctx context.Context, which func(*writer) bool) (gone []*writer, _ *ipc.Error) {
-	if bad := s.begin(ctx); bad != nil {
-		return nil, bad
-	}
-	defer s.finish()
-	writers, bad := s.present()
+	c, bad := s.begin(ctx)
 	if bad != nil {
 		return nil, bad
 	}
+	defer c.finish()
 	var stay []*writer
-	for _, w := range writers {
+	for _, w := range c.writers {
 		if which(w) {
 			gone = append(gone, w)
 		} else {
@@ -197,7 +224,7 @@ func (s *Sinks) remove(ctx context.Context, which func(*writer) bool) (gone []*w
 	if len(gone) == 0 {
 		return nil, nil
 	}
-	if bad := s.write(stay); bad != nil {
+	if bad := s.write(stay, c.others); bad != nil {
 		return nil, bad
 	}
 	s.replace(stay)
@@ -214,13 +241,12 @@ func (s *Sinks) Renamed(from, to string) {
 }
 
 func (s *Sinks) rename(ctx context.Context, from, to string) {
-	if s.begin(ctx) != nil {
-		return // the agent is ending
+	c, bad := s.begin(ctx)
+	if bad == nil {
+		defer c.finish()
 	}
-	defer s.finish()
-	writers, bad := s.present()
 	var next, old []*writer
-	for _, w := range writers {
+	for _, w := range c.writers {
 		if w.Profile == from {
 			old = append(old, w)
 			e := w.entry
@@ -231,10 +257,7 @@ func (s *Sinks) rename(ctx context.Context, from, to string) {
 		next = append(next, w)
 	}
 	if bad == nil && len(old) > 0 {
-		bad = s.write(next)
-	}
-	if bad == errOther {
-		return // whose files they are, finds out when it asks for the next token
+		bad = s.write(next, c.others)
 	}
 	if bad != nil {
 		s.Log.Error("the sinks of a renamed profile could not follow it", "profile", from, "err", bad)
@@ -250,7 +273,7 @@ func (s *Sinks) rename(ctx context.Context, from, to string) {
 func (s *Sinks) Removed(profile string) {
 	s.settled(func(ctx context.Context) {
 		gone, bad := s.remove(ctx, func(w *writer) bool { return w.Profile == profile })
-		if bad != nil && bad != errOther {
+		if bad != nil {
 			s.Log.Error("the sinks of a removed profile could not be removed", "profile", profile, "err", bad)
 		}
 		for _, w := range gone {

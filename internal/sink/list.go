@@ -12,6 +12,7 @@ import (
 
 // entry is what the list holds of a sink.
 type entry struct {
+	Socket  string      `json:"socket"` // of the agent whose sink it is
 	Profile string      `json:"profile"`
 	Format  string      `json:"format"`
 	File    string      `json:"file"`
@@ -25,29 +26,33 @@ type contents struct {
 
 const listVersion = 1
 
-func (s *Sinks) read() ([]entry, *ipc.Error) {
+// read returns the sinks of this agent and those of others.
+func (s *Sinks) read() (own, others []entry, bad *ipc.Error) {
 	b, err := s.File.Read()
 	if err == nil && b == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	var c contents
 	if err == nil {
 		c, err = parseList(b)
 	}
 	if err != nil {
-		return nil, s.unusable(err)
+		return nil, nil, s.unusable(err)
 	}
-	return c.Sinks, nil
+	for _, e := range c.Sinks {
+		if e.Socket == s.Socket {
+			own = append(own, e)
+		} else {
+			others = append(others, e)
+		}
+	}
+	return own, others, nil
 }
 
 func (s *Sinks) unusable(err error) *ipc.Error {
 	return &ipc.Error{Code: ipc.CodeState, Hint: "repair it, or move it away and restart the agent",
 		Message: fmt.Sprintf("the list of sinks %s can't be used: %v", s.File.Path(), err)}
 }
-
-// errOther: two agents, with sockets of their own, share the folder of the state.
-var errOther = &ipc.Error{Code: ipc.CodeState, Message: "another agent of this user keeps the files with tokens",
-	Hint: "ask that one (CSP_AGENT_SOCK), or end it: this one goes on with its files"}
 
 func parseList(b []byte) (contents, error) {
 	var c contents
@@ -57,7 +62,7 @@ func parseList(b []byte) (contents, error) {
 	if c.Version != listVersion {
 		return contents{}, fmt.Errorf("it is of version %d, and this agent reads version %d", c.Version, listVersion)
 	}
-	if len(c.Sinks) > maxSinks {
+	if len(c.Sinks) > maxListed {
 		return contents{}, errors.New("it has too many")
 	}
 	files := map[string]bool{}
@@ -70,9 +75,9 @@ func parseList(b []byte) (contents, error) {
 	return c, nil
 }
 
-// write makes the list durable. The caller holds changing.
-func (s *Sinks) write(list []*writer) *ipc.Error {
-	c := contents{Version: listVersion, Sinks: []entry{}}
+// write makes a list durable, with the sinks of other agents.
+func (s *Sinks) write(list []*writer, others []entry) *ipc.Error {
+	c := contents{Version: listVersion, Sinks: append([]entry{}, others...)}
 	for _, w := range list {
 		c.Sinks = append(c.Sinks, w.entry)
 	}

@@ -25,21 +25,22 @@ type Agent interface {
 	Profile(name string) (ipc.Profile, error)
 }
 
-// File keeps the list of sinks across restarts; it holds no secret. It is one
-// agent's at a time, and so are the files in it.
+// File keeps the list of sinks across restarts; it holds no secret.
 type File interface {
 	Path() string
-	Hold() (bool, error) // false: another agent has it
-	Release()
-	Read() ([]byte, error) // nil if there is none yet
-	Write([]byte) error    // atomic and durable
+	Lock() (unlock func(), err error) // against other agents that change it
+	Read() ([]byte, error)            // nil if there is none yet
+	Write([]byte) error               // atomic and durable
 }
 
-// Options are the parts of a Sinks. All are needed, but for Log.
+// Options are the parts of a Sinks. All are needed, but for Folder and Log.
 type Options struct {
 	File   File
-	Folder string          // the agent's own for tokens, absolute; it is made with mode 0700. Empty: there is none
-	Dirs   func() []string // further ones, by the settings
+	Socket string // the agent's: of several agents with one list, each has its own sinks
+	// Listens reports whether an agent is there at a socket.
+	Listens func(socket string) bool
+	Folder  string          // the agent's own for tokens, absolute; it is made with mode 0700. Empty: there is none
+	Dirs    func() []string // further ones, by the settings
 	// Now tells the wall clock, and the time since boot with suspends.
 	Now func() (time.Time, time.Duration)
 	Log *slog.Logger
@@ -47,6 +48,9 @@ type Options struct {
 
 // maxSinks bounds what one user can have the agent do.
 const maxSinks = 100
+
+// maxListed bounds the list, which may have those of several agents.
+const maxListed = 10 * maxSinks
 
 // Sinks are all sinks of an agent. Its methods may be called at the same time.
 type Sinks struct {
@@ -57,82 +61,38 @@ type Sinks struct {
 	mu      sync.Mutex // held for moments
 	agent   Agent      // nil before Start
 	closed  bool
-	bad     *ipc.Error // the list can't be used
+	bad     *ipc.Error // the list could not be used
 	writers []*writer
 	ctx     context.Context
 	cancel  context.CancelFunc
 }
 
-// New does nothing yet: see Start.
+// New reads the list. One that can't be used is an error of whoever asks for it,
+// and keeps no agent from running.
 func New(o Options) *Sinks {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Sinks{Options: o, changing: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	own, _, bad := s.read()
+	if s.bad = bad; bad != nil {
+		s.Log.Error("the list of sinks can't be used", "path", o.File.Path(), "err", bad)
+	}
+	for _, e := range own {
+		s.writers = append(s.writers, newWriter(e))
+	}
 	return s
 }
 
-// takeOverTime is the time between two looks at whether another agent has ended.
-const takeOverTime = time.Second
-
-// Start reads the list and begins to write. Each writer removes first what an
-// earlier agent left. While another agent has the list, Start returns, and that
-// begins when the other has ended. A list that can't be used is an error of
-// whoever asks for it, and keeps no agent from running.
+// Start begins to write. Each writer removes first what an earlier agent left.
 func (s *Sinks) Start(a Agent) {
 	s.mu.Lock()
-	s.agent = a
-	s.mu.Unlock()
-	if s.take() {
-		return
-	}
-	s.Log.Warn("another agent of this user keeps the files with tokens", "list", s.File.Path())
-	go func() {
-		for again := time.NewTicker(takeOverTime); ; {
-			select {
-			case <-again.C:
-				if s.take() {
-					return
-				}
-			case <-s.ctx.Done():
-				return
-			}
-		}
-	}()
-}
-
-// take reads the list and begins to write, unless another agent has it.
-func (s *Sinks) take() bool {
-	if s.begin(s.ctx) != nil {
-		return true // it is the end
-	}
-	defer s.finish()
-	held, err := s.File.Hold()
-	var list []entry
-	bad := errOther
-	switch {
-	case err != nil:
-		bad = s.unusable(err)
-	case held:
-		list, bad = s.read()
-	}
-	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.closed && held:
-		s.File.Release()
-		return true
-	case bad != nil && bad != errOther:
-		s.Log.Error("the list of sinks can't be used", "path", s.File.Path(), "err", bad)
-	}
-	s.bad = bad
-	for _, e := range list {
-		w := newWriter(e)
-		s.writers = append(s.writers, w)
+	s.agent = a
+	for _, w := range s.writers {
 		s.launch(w)
 	}
-	return bad != errOther
 }
 
 func (s *Sinks) launch(w *writer) {
@@ -146,6 +106,9 @@ func (s *Sinks) Close(ctx context.Context) {
 	s.closed = true
 	s.cancel()
 	writers := s.writers
+	if s.agent == nil {
+		writers = nil
+	}
 	s.mu.Unlock()
 	for _, w := range writers {
 		select {
@@ -154,7 +117,6 @@ func (s *Sinks) Close(ctx context.Context) {
 			s.Log.Error("a file with a token may be left", "file", w.File)
 		}
 	}
-	s.File.Release()
 }
 
 // Observe hears of what happens to profiles. It does not wait.
@@ -220,7 +182,7 @@ func (s *Sinks) Settle(ctx context.Context) {
 
 // List returns all sinks, sorted by file.
 func (s *Sinks) List() ([]ipc.Sink, error) {
-	if _, bad := s.present(); bad != nil {
+	if bad := s.usable(); bad != nil {
 		return nil, bad
 	}
 	list := []ipc.Sink{}

@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,13 +75,12 @@ func (a *fakeAgent) Token(ctx context.Context, req ipc.TokenRequest) (ipc.Token,
 type list struct {
 	b     []byte
 	err   error
-	held  atomic.Bool
+	lock  sync.Mutex
 	stall chan struct{} // a disk that hangs; may be nil
 }
 
 func (l *list) Path() string          { return "sinks.json" }
-func (l *list) Hold() (bool, error)   { return l.held.CompareAndSwap(false, true), nil }
-func (l *list) Release()              { l.held.Store(false) }
+func (l *list) Lock() (func(), error) { l.lock.Lock(); return l.lock.Unlock, nil }
 func (l *list) Read() ([]byte, error) { return l.b, nil }
 func (l *list) Write(b []byte) error {
 	if l.stall != nil {
@@ -99,6 +97,8 @@ type world struct {
 	agent  *fakeAgent
 	list   *list
 	folder string
+	socket string
+	gone   string // the socket of an agent that is no more
 	log    *bytes.Buffer
 }
 
@@ -107,7 +107,7 @@ func (w *world) file() string { return filepath.Join(w.folder, "prod") }
 // start makes sinks on a fake agent; t ends them.
 func start(t *testing.T, l *list, dirs ...string) *world {
 	t.Helper()
-	w := &world{agent: &fakeAgent{}, list: l, folder: filepath.Join(t.TempDir(), "tokens"), log: &bytes.Buffer{}}
+	w := &world{agent: &fakeAgent{}, list: l, folder: filepath.Join(t.TempDir(), "tokens"), socket: "one.sock", log: &bytes.Buffer{}}
 	w.open(dirs...)
 	return w
 }
@@ -115,7 +115,7 @@ func start(t *testing.T, l *list, dirs ...string) *world {
 func (w *world) open(dirs ...string) {
 	began := time.Now()
 	w.Sinks = sink.New(sink.Options{
-		File: w.list, Folder: w.folder, Dirs: func() []string { return dirs },
+		File: w.list, Socket: w.socket, Listens: func(socket string) bool { return socket != w.gone }, Folder: w.folder, Dirs: func() []string { return dirs },
 		Now: func() (time.Time, time.Duration) { return time.Now(), time.Since(began) },
 		Log: slog.New(slog.NewTextHandler(w.log, nil)),
 	})
@@ -348,42 +348,66 @@ func TestLeftoverOfAKilledAgent(t *testing.T) {
 	})
 }
 
-// Of two agents with one list, the second touches nothing, says why, and goes on
-// when the first has ended.
-func TestAnotherAgentKeepsTheFiles(t *testing.T) {
+// Two agents with one home have sinks of their own, and lose none of each other's.
+func TestAnotherAgentsSinksAreLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		one := start(t, &list{})
+		dir := t.TempDir()
+		if err := os.Chmod(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		shared := filepath.Join(dir, "token")
+		one := start(t, &list{}, dir)
 		one.add(t, ipc.SinkRequest{Profile: "prod"})
-		two := &world{agent: &fakeAgent{}, list: one.list, folder: one.folder, log: &bytes.Buffer{}}
-		two.open()
-		defer two.Close(context.Background())
-		time.Sleep(3 * time.Hour)
-		synctest.Wait()
-		two.agent.set(func() {
-			if two.agent.asked > 0 {
-				t.Error("the second agent asks for tokens")
+		two := &world{agent: &fakeAgent{}, list: one.list, folder: filepath.Join(t.TempDir(), "tokens"), socket: "two.sock", log: &bytes.Buffer{}}
+		two.open(dir)
+		two.add(t, ipc.SinkRequest{Profile: "prod"})
+		one.add(t, ipc.SinkRequest{Profile: "prod", File: shared})
+		if _, err := two.Add(t.Context(), ipc.SinkRequest{Profile: "prod", File: shared}); err == nil || !strings.Contains(err.Error(), "a sink of the agent at one.sock") {
+			t.Errorf("%v", err)
+		}
+		if _, err := two.Remove(t.Context(), "", shared); err == nil {
+			t.Error("another agent's sink was removed")
+		}
+		for range 4 { // ends and starts
+			one.Close(t.Context())
+			if left(t, two.file()) == 0 {
+				t.Error("the other's file is gone")
 			}
-		})
-		if left(t, one.file()) == 0 {
-			t.Error("the file is gone")
-		}
-		const want = "another agent of this user keeps the files with tokens"
-		_, adding := two.Add(t.Context(), ipc.SinkRequest{Profile: "lab"})
-		_, removing := two.Remove(t.Context(), "prod", "")
-		_, listing := two.List()
-		for _, err := range []error{adding, removing, listing} {
-			if e, ok := errors.AsType[*ipc.Error](err); !ok || e.Code != ipc.CodeState || e.Message != want {
-				t.Errorf("%v", err)
+			one.open(dir)
+			two.Close(t.Context())
+			two.open(dir)
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			if l := one.shown(t); len(l) != 2 || left(t, one.file()) == 0 || left(t, shared) == 0 {
+				t.Errorf("%+v", l)
+			}
+			if l := two.shown(t); len(l) != 1 || left(t, two.file()) == 0 {
+				t.Errorf("%+v", l)
 			}
 		}
-		if n := strings.Count(two.log.String(), want); n != 1 {
-			t.Errorf("%d lines about it in %s", n, two.log)
+		// What is left by one that is no more can be taken over.
+		two.add(t, ipc.SinkRequest{Profile: "prod", File: filepath.Join(dir, "left")})
+		two.Close(t.Context())
+		one.gone = "two.sock"
+		one.add(t, ipc.SinkRequest{Profile: "lab", File: filepath.Join(dir, "left")})
+		if _, err := one.Remove(t.Context(), "lab", ""); err != nil {
+			t.Error(err)
 		}
+		two.open(dir)
+
+		one.Renamed("prod", "live")
+		two.Removed("prod")
 		one.Close(t.Context())
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if l, err := two.List(); err != nil || len(l) != 1 || left(t, one.file()) == 0 {
-			t.Errorf("%+v, %v, %v", l, err, left(t, one.file()))
+		two.Close(t.Context())
+		one.open(dir)
+		two.open(dir)
+		defer one.Close(context.Background())
+		defer two.Close(context.Background())
+		if l := one.shown(t); len(l) != 2 || l[0].Profile != "live" {
+			t.Errorf("%+v", l)
+		}
+		if l := two.shown(t); len(l) != 0 {
+			t.Errorf("%+v", l)
 		}
 	})
 }
