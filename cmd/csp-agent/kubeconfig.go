@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/cspctl/cspctl/internal/atomicfile"
 	"github.com/cspctl/cspctl/internal/ipc"
@@ -103,8 +104,11 @@ func setKubeconfig(paths []string, e kubeconfig.Entry) (path string, changed boo
 		return path, false, err
 	}
 	after, err := kubeconfig.Set(before, e)
-	if err != nil || string(after) == string(before) {
-		return path, false, err
+	if err != nil {
+		return path, false, fmt.Errorf("%s: %w", path, err)
+	}
+	if string(after) == string(before) {
+		return path, false, nil
 	}
 	if err := atomicfile.Rewrite(path, after); err != nil {
 		return path, false, fmt.Errorf("%w: %w", errNotWritten, err)
@@ -175,14 +179,24 @@ func findKubeconfig(paths []string, context string) (path string, err error) {
 	return strings.Join(paths, ", "), err
 }
 
+// The lock of a kubeconfig is there for moments, unless its maker was killed.
+const (
+	lockTime  = 3 * time.Second
+	lockPause = 10 * time.Millisecond
+)
+
 // lockKubeconfig keeps kubectl from changing a file, which takes the same lock
 // (k8s.io/client-go/tools/clientcmd, lockFile).
 func lockKubeconfig(path string) (unlock func(), err error) {
 	lock := path + ".lock"
-	f, err := os.OpenFile(lock, os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
+	for end := time.Now().Add(lockTime); ; time.Sleep(lockPause) {
+		f, err := os.OpenFile(lock, os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			_ = f.Close()
+			return func() { _ = os.Remove(lock) }, nil
+		}
+		if !errors.Is(err, fs.ErrExist) || time.Now().After(end) {
+			return nil, err
+		}
 	}
-	_ = f.Close()
-	return func() { _ = os.Remove(lock) }, nil
 }

@@ -75,9 +75,12 @@ func Set(file []byte, e Entry) ([]byte, error) {
 	}
 	root := doc.Content[0]
 	users := member(root, "users")
-	if users == nil || users.Kind != yaml.SequenceNode {
+	switch {
+	case users == nil || users.Tag == "!!null":
 		users = &yaml.Node{Kind: yaml.SequenceNode}
 		put(root, "users", users)
+	case users.Kind != yaml.SequenceNode:
+		return nil, errors.New("it is no kubeconfig: users is not a list")
 	}
 	entry := named(users, e.User)
 	ours := isOurs(entry)
@@ -154,8 +157,11 @@ func asJSON(n *yaml.Node) {
 // ours keeps what people added to it.
 func (e Entry) onlyChange(before, after []byte, ours bool) error {
 	var want, got map[string]any
-	if err := errors.Join(yaml.Unmarshal(before, &want), yaml.Unmarshal(after, &got)); err != nil {
-		return fmt.Errorf("it can't be read as YAML: %w", err)
+	if err := yaml.Unmarshal(before, &want); err != nil {
+		return unreadable(err)
+	}
+	if err := yaml.Unmarshal(after, &got); err != nil {
+		return unreadable(err)
 	}
 	users, _ := want["users"].([]any)
 	entry := namedIn(users, e.User)
@@ -210,7 +216,7 @@ func parse(file []byte, context string) (doc *yaml.Node, err error) {
 	doc = new(yaml.Node)
 	dec := yaml.NewDecoder(bytes.NewReader(file))
 	if err := dec.Decode(doc); err != nil {
-		return nil, fmt.Errorf("it can't be read as YAML: %w", err)
+		return nil, unreadable(err)
 	}
 	if dec.Decode(new(yaml.Node)) == nil {
 		return nil, errors.New("it holds several documents")
@@ -223,6 +229,11 @@ func parse(file []byte, context string) (doc *yaml.Node, err error) {
 		return nil, &NoContextError{context, names(contexts)}
 	}
 	return doc, nil
+}
+
+// unreadable says in one line what is wrong with a file.
+func unreadable(err error) error {
+	return errors.New("it can't be read as YAML: " + strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: "))
 }
 
 // fill has an exec section say what the entry does. What else is there stays, such

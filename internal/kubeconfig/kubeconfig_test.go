@@ -94,9 +94,12 @@ func TestSetRefuses(t *testing.T) {
 	if e, ok := errors.AsType[*NoContextError](err); !ok || e.Error() != "there is no context nowhere: it has lab, prod" {
 		t.Errorf("%v", err)
 	}
-	for _, garbage := range []string{"", "{", "[]", "a: b\n---\nc: d\n", "contexts: 5", "contexts: [{name: prod, context: 5}]", "\x00"} {
-		if _, err := Set([]byte(garbage), Entry{User: "x", Context: "prod", Command: "cspctl", Profile: "prod"}); err == nil {
-			t.Errorf("%q is taken", garbage)
+	for _, garbage := range []string{"", "{", "[]", "a: b\n---\nc: d\n", "contexts: 5", "contexts: [{name: prod, context: 5}]", "\x00",
+		"users: {a: b}\ncontexts: [{name: prod, context: {}}]", "users: 5\ncontexts: [{name: prod, context: {}}]",
+		"contexts: [{name: prod, context: {user: a, user: b}}]",
+	} {
+		if _, err := Set([]byte(garbage), Entry{User: "x", Context: "prod", Command: "cspctl", Profile: "prod"}); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v", garbage, err)
 		}
 	}
 	if after, err := Set([]byte("users: []\ncontexts: [{name: \"yes\", context: {cluster: c}}]"), Entry{User: "12", Context: "yes", Command: "cspctl", Profile: "prod"}); err != nil || !strings.Contains(string(after), `"12"`) {
