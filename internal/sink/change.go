@@ -117,13 +117,14 @@ func (s *Sinks) add(ctx context.Context, req ipc.SinkRequest) (*writer, *ipc.Err
 	if bad != nil {
 		return nil, bad
 	}
+	taken := false // from an agent that is no more, and perhaps never again
 	for i, o := range slices.Backward(c.others) {
 		switch {
 		case o.File != e.File && o.File != at:
 		case s.Listens(o.Socket):
 			return nil, refuse("choose another --file, or: CSP_AGENT_SOCK="+o.Socket+" cspctl sink remove "+o.File, "the file is a sink of the agent at %s", o.Socket)
-		default: // that agent is no more, and perhaps never again
-			c.others = slices.Delete(c.others, i, i+1)
+		default:
+			c.others, taken = slices.Delete(c.others, i, i+1), true
 		}
 	}
 	var old *writer
@@ -137,7 +138,7 @@ func (s *Sinks) add(ctx context.Context, req ipc.SinkRequest) (*writer, *ipc.Err
 		return old, nil
 	case old != nil && old.Profile != e.Profile:
 		return nil, refuse("choose another --file, or: cspctl sink remove "+old.File, "the file is a sink of profile %s", old.Profile)
-	case old == nil && exists(at):
+	case old == nil && !taken && exists(at):
 		return nil, refuse("remove it, or choose another --file", "there is a file %s already", e.File)
 	case old == nil && len(c.writers) >= maxSinks || old == nil && len(c.writers)+len(c.others) >= maxListed:
 		return nil, refuse("remove some: cspctl sink list", "there are %d sinks, and no more can be", len(c.writers))

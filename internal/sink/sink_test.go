@@ -388,8 +388,13 @@ func TestAnotherAgentsSinksAreLeftAlone(t *testing.T) {
 		// What is left by one that is no more can be taken over.
 		two.add(t, ipc.SinkRequest{Profile: "prod", File: filepath.Join(dir, "left")})
 		two.Close(t.Context())
+		if err := os.WriteFile(filepath.Join(dir, "left"), []byte("of kill -9"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		one.gone = "two.sock"
-		one.add(t, ipc.SinkRequest{Profile: "lab", File: filepath.Join(dir, "left")})
+		if one.add(t, ipc.SinkRequest{Profile: "lab", File: filepath.Join(dir, "left")}); left(t, filepath.Join(dir, "left")) == 0 {
+			t.Error("it is not taken over")
+		}
 		if _, err := one.Remove(t.Context(), "lab", ""); err != nil {
 			t.Error(err)
 		}
