@@ -108,8 +108,18 @@ func windowsProduct(t *testing.T, w *windows) {
 	if n := strings.Count(run.stdout, begin); n < 2 || !strings.HasPrefix(run.stdout, "https://127.0.0.1:") {
 		t.Errorf("%d certificates in %.200q", n, run.stdout)
 	}
-	if left, err := filepath.Glob(filepath.Join(w.dir, "drive_c/users/*/*/*/cspctl-ca-*")); err != nil || len(left) > 0 {
-		t.Errorf("left: %q, %v", left, err)
+	_, windowsPath, _ := strings.Cut(run.stdout, "\n")
+	windowsPath, _, _ = strings.Cut(windowsPath, "\r\n")
+	path, ok := strings.CutPrefix(windowsPath, `C:\`)
+	dir := filepath.Join(w.dir, "prefix", "drive_c", filepath.Dir(strings.ReplaceAll(path, `\`, "/")))
+	files, err := os.ReadDir(dir)
+	if !ok || err != nil {
+		t.Fatalf("the folder of %q: %v", windowsPath, err)
+	}
+	for _, f := range files {
+		if strings.HasPrefix(f.Name(), "cspctl-ca-") {
+			t.Errorf("%s is left", f.Name())
+		}
 	}
 
 	cspctl("logout", "prod").want(t, 0, "")

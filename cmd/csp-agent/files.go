@@ -101,15 +101,17 @@ const maxState = 16 << 20
 func (f stateFile) Path() string         { return string(f) }
 func (f stateFile) Write(b []byte) error { return atomicfile.Write(string(f), b) }
 
-func (f stateFile) Lock() (unlock func(), err error) { return lockForWriting(string(f)) }
+func (f stateFile) Lock() (unlock func(), err error) {
+	return lockForWriting(context.Background(), string(f))
+}
 
 // writingTime bounds the wait for another agent that writes a file.
 const writingTime = 5 * time.Second
 
 // lockForWriting keeps other agents from a file that they share, and removes what
 // one left behind that was killed.
-func lockForWriting(path string) (unlock func(), err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), writingTime)
+func lockForWriting(ctx context.Context, path string) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, writingTime)
 	defer cancel()
 	unlock, err = lockFile(ctx, path+".lock")
 	if err == nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -28,7 +29,9 @@ const maxSinkList = 4 << 20
 func (f sinkList) Path() string         { return string(f) }
 func (f sinkList) Write(b []byte) error { return atomicfile.Write(string(f), b) }
 
-func (f sinkList) Lock() (unlock func(), err error) { return lockForWriting(string(f)) }
+func (f sinkList) Lock(ctx context.Context) (unlock func(), err error) {
+	return lockForWriting(ctx, string(f))
+}
 
 func (f sinkList) Read() ([]byte, error) {
 	b, err := atomicfile.Read(string(f), maxSinkList)

@@ -8,6 +8,9 @@ import (
 	"github.com/cspctl/cspctl/internal/ipc"
 )
 
+// caName is what the agent calls the CA of a run (internal/loopback).
+const caName = "cspctl exec, one run"
+
 // namesRoots: the system's CAs are in a keychain or a store, which SSL_CERT_FILE
 // would hide from programs that look there and in a file.
 const namesRoots = false
@@ -39,5 +42,6 @@ func (a *app) sayOfCA(c *caFile, run ipc.Run) {
 	}
 	c.done = append(c.done, done)
 	a.warn("the command must be told to trust the CA of this run, which is in "+path,
-		`if it has a setting for a CA file, use that; else run a shell this way, and in it, before the command: `+trustCommand+` "`+path+`"`)
+		`if it takes a CA file from a variable: --env NAME=ca-file, which has the system's CAs too; else run a shell this way, and in it, before the command: `+
+			trustCommand+` "`+path+`", and after it: `+distrustCommand+` "`+caName+`"`)
 }

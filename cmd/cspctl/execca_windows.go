@@ -7,8 +7,12 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// trustCommand has the user's programs trust the CA in a file.
-const trustCommand = "certutil -user -addstore Root"
+// trustCommand has the user's programs trust the CA in a file, distrustCommand no
+// longer that of a name.
+const (
+	trustCommand    = "certutil -user -addstore Root"
+	distrustCommand = "certutil -user -delstore Root"
+)
 
 // systemRoots are those of the user's and the machine's store, as PEM:
 // https://learn.microsoft.com/windows/win32/api/wincrypt/nf-wincrypt-certopensystemstorew

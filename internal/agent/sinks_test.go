@@ -16,10 +16,11 @@ import (
 // sinkList is a list of sinks that is not kept.
 type sinkList struct{}
 
-func (sinkList) Path() string          { return "sinks.json" }
-func (sinkList) Lock() (func(), error) { return func() {}, nil }
-func (sinkList) Read() ([]byte, error) { return nil, nil }
-func (sinkList) Write([]byte) error    { return nil }
+func (sinkList) Path() string { return "sinks.json" }
+
+func (sinkList) Lock(context.Context) (func(), error) { return func() {}, nil }
+func (sinkList) Read() ([]byte, error)                { return nil, nil }
+func (sinkList) Write([]byte) error                   { return nil }
 
 // P2, P5: with a sink and nobody who asks, the server is asked once a renewal,
 // and the file always has a token that lives for the floor by the server's clock.

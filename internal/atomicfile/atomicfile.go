@@ -38,8 +38,9 @@ func WriteMode(path string, data []byte, mode fs.FileMode) error {
 }
 
 // Rewrite makes data the content of a file that is there already and that people
-// keep: its mode, its owner and group, and a symbolic link at path stay. Where
-// that can't be, it returns an error and the file is as it was.
+// keep: its mode, its owner and group (on Windows its access list), and a symbolic
+// link at path stay. Where that can't be, it returns an error, which wraps ErrOwner
+// if it is for the owner, and the file is as it was.
 func Rewrite(path string, data []byte) error {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -51,6 +52,9 @@ func Rewrite(path string, data []byte) error {
 	}
 	return write(path, data, info.Mode().Perm(), info)
 }
+
+// ErrOwner is wrapped by the error of a Rewrite that can't keep the owner.
+var ErrOwner = errors.New("its owner can't be kept")
 
 // write is WriteMode; where was is not nil, with the owner and group of that file.
 func write(path string, data []byte, mode fs.FileMode, was fs.FileInfo) error {
@@ -64,7 +68,7 @@ func write(path string, data []byte, mode fs.FileMode, was fs.FileInfo) error {
 	if err != nil {
 		return fmt.Errorf("make a temporary file: %w", err)
 	}
-	if err := fill(f, data, mode, was); err != nil {
+	if err := fill(f, data, mode, path, was); err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	if err := replace(f.Name(), path); err != nil {
@@ -92,7 +96,7 @@ func Sweep(path string) {
 	}
 }
 
-func fill(f *os.File, data []byte, mode fs.FileMode, was fs.FileInfo) error {
+func fill(f *os.File, data []byte, mode fs.FileMode, path string, was fs.FileInfo) error {
 	var err error
 	if mode == 0o600 {
 		err = makePrivate(f)
@@ -101,7 +105,7 @@ func fill(f *os.File, data []byte, mode fs.FileMode, was fs.FileInfo) error {
 		_, err = f.Write(data)
 	}
 	if err == nil && was != nil {
-		err = keepOwner(f, was) // before the mode: a group must not read it that may not
+		err = keepOwner(f, path, was) // before the mode: a group must not read it that may not
 	}
 	if err == nil && mode != 0o600 {
 		err = f.Chmod(mode) // whatever the umask is

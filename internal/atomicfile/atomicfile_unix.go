@@ -32,7 +32,7 @@ func replace(from, to string) error { return os.Rename(from, to) }
 func makePrivate(*os.File) error { return nil }
 
 // keepOwner gives a new file the owner and group of the one that it replaces.
-func keepOwner(f *os.File, was fs.FileInfo) error {
+func keepOwner(f *os.File, _ string, was fs.FileInfo) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -43,7 +43,7 @@ func keepOwner(f *os.File, was fs.FileInfo) error {
 		return nil
 	}
 	if err := f.Chown(int(want.Uid), int(want.Gid)); err != nil {
-		return fmt.Errorf("keep its owner %d:%d: %w", want.Uid, want.Gid, err)
+		return fmt.Errorf("%w %d:%d: %w", ErrOwner, want.Uid, want.Gid, err)
 	}
 	return nil
 }

@@ -43,6 +43,14 @@ func makePrivate(f *os.File) error {
 	if err != nil {
 		return err
 	}
+	if err := setList(f, list); err != nil {
+		return fmt.Errorf("close it to other users: %w", err)
+	}
+	return nil
+}
+
+// setList gives a file that others may have open the access list of a descriptor.
+func setList(f *os.File, list *windows.SECURITY_DESCRIPTOR) error {
 	name, err := windows.UTF16PtrFromString(f.Name())
 	if err != nil {
 		return err
@@ -53,12 +61,18 @@ func makePrivate(f *os.File) error {
 		// Not SetSecurityInfo: wine merges the folder's list into it all the same.
 		err = errors.Join(windows.SetKernelObjectSecurity(h, windows.DACL_SECURITY_INFORMATION, list), windows.CloseHandle(h))
 	}
+	return err
+}
+
+// keepOwner gives a new file the access list of the one that it replaces. It
+// belongs to who makes it: only administrators may say otherwise.
+func keepOwner(f *os.File, path string, _ fs.FileInfo) error {
+	list, err := windows.GetNamedSecurityInfo(path, windows.SE_FILE_OBJECT, windows.DACL_SECURITY_INFORMATION)
+	if err == nil {
+		err = setList(f, list)
+	}
 	if err != nil {
-		return fmt.Errorf("close it to other users: %w", err)
+		return fmt.Errorf("%w: its access list: %w", ErrOwner, err)
 	}
 	return nil
 }
-
-// keepOwner does nothing: a file belongs to who made it, and inherits the rights of
-// its folder.
-func keepOwner(*os.File, fs.FileInfo) error { return nil }

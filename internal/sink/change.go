@@ -14,11 +14,11 @@ import (
 const addTime = 5 * time.Second
 
 // change is what a change of the list begins with: the sinks of this agent, and
-// what the list has of others.
+// what else the list has.
 type change struct {
 	writers []*writer // a copy
-	others  []entry
-	finish  func() // to be called once
+	others  []entry   // of other agents, and of those with this socket on other machines that share the home
+	finish  func()    // to be called once
 }
 
 // begin waits until nobody else changes the list, and for as long as ctx lasts.
@@ -31,12 +31,12 @@ func (s *Sinks) begin(ctx context.Context) (change, *ipc.Error) {
 	c := change{finish: func() { <-s.changing }}
 	bad := s.usable()
 	if bad == nil {
-		unlock, err := s.File.Lock()
+		unlock, err := s.File.Lock(ctx)
 		if err != nil {
 			bad = &ipc.Error{Code: ipc.CodeState, Message: fmt.Sprintf("the list of sinks can't be locked: %v", err), Hint: "make its folder writable, or end the other agent, and try again"}
 		} else {
 			c.finish = func() { unlock(); <-s.changing }
-			_, c.others, bad = s.read()
+			c.others, bad = s.read()
 		}
 	}
 	if bad != nil {
@@ -46,6 +46,9 @@ func (s *Sinks) begin(ctx context.Context) (change, *ipc.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.writers = slices.Clone(s.writers)
+	c.others = slices.DeleteFunc(c.others, func(e entry) bool {
+		return e.Socket == s.Socket && slices.ContainsFunc(c.writers, func(w *writer) bool { return w.File == e.File })
+	})
 	return c, nil
 }
 
@@ -121,7 +124,7 @@ func (s *Sinks) add(ctx context.Context, req ipc.SinkRequest) (*writer, *ipc.Err
 	for i, o := range slices.Backward(c.others) {
 		switch {
 		case o.File != e.File && o.File != at:
-		case s.Listens(o.Socket):
+		case o.Socket != s.Socket && s.Listens(o.Socket):
 			return nil, refuse("choose another --file, or: CSP_AGENT_SOCK="+o.Socket+" cspctl sink remove "+o.File, "the file is a sink of the agent at %s", o.Socket)
 		default:
 			c.others, taken = slices.Delete(c.others, i, i+1), true
@@ -140,8 +143,10 @@ func (s *Sinks) add(ctx context.Context, req ipc.SinkRequest) (*writer, *ipc.Err
 		return nil, refuse("choose another --file, or: cspctl sink remove "+old.File, "the file is a sink of profile %s", old.Profile)
 	case old == nil && !taken && exists(at):
 		return nil, refuse("remove it, or choose another --file", "there is a file %s already", e.File)
-	case old == nil && len(c.writers) >= maxSinks || old == nil && len(c.writers)+len(c.others) >= maxListed:
-		return nil, refuse("remove some: cspctl sink list", "there are %d sinks, and no more can be", len(c.writers))
+	case old == nil && len(c.writers) >= maxSinks:
+		return nil, refuse("remove some: cspctl sink list", "there are %d sinks, and no more can be", maxSinks)
+	case old == nil && len(c.writers)+len(c.others) >= maxListed:
+		return nil, refuse("remove some: cspctl sink list", "there are %d sinks of all agents that share the list, and no more can be", maxListed)
 	}
 	next := slices.DeleteFunc(c.writers, func(w *writer) bool { return w == old })
 	w := newWriter(e)
@@ -183,6 +188,8 @@ func (s *Sinks) replace(list []*writer) {
 	}
 }
 
+var errNoSink = &ipc.Error{Code: ipc.CodeNotFound, Message: "there is no such sink", Hint: "cspctl sink list"}
+
 // Remove ends the sink of a file, or, where that is empty, all of a profile. It
 // waits until the files are gone, for settleTime at most.
 func (s *Sinks) Remove(ctx context.Context, profile, file string) ([]ipc.Sink, error) {
@@ -191,11 +198,14 @@ func (s *Sinks) Remove(ctx context.Context, profile, file string) ([]ipc.Sink, e
 	gone, bad := s.remove(ctx, func(w *writer) bool {
 		return file != "" && w.File == file || file == "" && profile != "" && w.Profile == profile
 	})
+	if bad == nil && len(gone) == 0 && file != "" {
+		return s.removeLeft(ctx, file)
+	}
 	if bad != nil {
 		return nil, bad
 	}
 	if len(gone) == 0 {
-		return nil, &ipc.Error{Code: ipc.CodeNotFound, Message: "there is no such sink", Hint: "cspctl sink list"}
+		return nil, errNoSink
 	}
 	var list []ipc.Sink
 	for _, w := range gone {
@@ -206,6 +216,25 @@ func (s *Sinks) Remove(ctx context.Context, profile, file string) ([]ipc.Sink, e
 		list = append(list, w.shown())
 	}
 	return list, nil
+}
+
+// removeLeft ends a sink of an agent that is not there any more.
+func (s *Sinks) removeLeft(ctx context.Context, file string) ([]ipc.Sink, error) {
+	c, bad := s.begin(ctx)
+	if bad != nil {
+		return nil, bad
+	}
+	defer c.finish()
+	i := slices.IndexFunc(c.others, func(o entry) bool { return o.File == file && o.Socket != s.Socket && !s.Listens(o.Socket) })
+	if i < 0 {
+		return nil, errNoSink
+	}
+	left := newWriter(c.others[i])
+	if bad := s.write(c.writers, slices.Delete(c.others, i, i+1)); bad != nil {
+		return nil, bad
+	}
+	s.clear(left) // after kill -9 there may be a token in it
+	return []ipc.Sink{left.shown()}, nil
 }
 
 func (s *Sinks) remove(ctx context.Context, which func(*writer) bool) (gone []*writer, _ *ipc.Error) {

@@ -26,27 +26,20 @@ type contents struct {
 
 const listVersion = 1
 
-// read returns the sinks of this agent and those of others.
-func (s *Sinks) read() (own, others []entry, bad *ipc.Error) {
+// read returns the sinks of all agents.
+func (s *Sinks) read() ([]entry, *ipc.Error) {
 	b, err := s.File.Read()
 	if err == nil && b == nil {
-		return nil, nil, nil
+		return nil, nil
 	}
 	var c contents
 	if err == nil {
 		c, err = parseList(b)
 	}
 	if err != nil {
-		return nil, nil, s.unusable(err)
+		return nil, s.unusable(err)
 	}
-	for _, e := range c.Sinks {
-		if e.Socket == s.Socket {
-			own = append(own, e)
-		} else {
-			others = append(others, e)
-		}
-	}
-	return own, others, nil
+	return c.Sinks, nil
 }
 
 func (s *Sinks) unusable(err error) *ipc.Error {
@@ -65,12 +58,13 @@ func parseList(b []byte) (contents, error) {
 	if len(c.Sinks) > maxListed {
 		return contents{}, errors.New("it has too many")
 	}
-	files := map[string]bool{}
+	files := map[[2]string]bool{}
 	for _, e := range c.Sinks {
-		if _, bad := parseMode(fmt.Sprintf("%04o", e.Mode)); bad != nil || ipc.CheckName(e.Profile) != nil || files[e.File] {
+		at := [2]string{e.Socket, e.File}
+		if _, bad := parseMode(fmt.Sprintf("%04o", e.Mode)); bad != nil || ipc.CheckName(e.Profile) != nil || files[at] {
 			return contents{}, fmt.Errorf("it has a sink %q that can't be", e.File)
 		}
-		files[e.File] = true
+		files[at] = true
 	}
 	return c, nil
 }

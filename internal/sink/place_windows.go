@@ -5,7 +5,8 @@ import (
 	"os"
 )
 
-// groups: access is by lists there, which files inherit from their folder.
+// groups: access is by lists there, of which a sink's file has one of its own; see
+// atomicfile.Write.
 const groups = false
 
 func makeOwn(dir string) error { return os.MkdirAll(dir, 0o700) }

@@ -28,9 +28,9 @@ type Agent interface {
 // File keeps the list of sinks across restarts; it holds no secret.
 type File interface {
 	Path() string
-	Lock() (unlock func(), err error) // against other agents that change it
-	Read() ([]byte, error)            // nil if there is none yet
-	Write([]byte) error               // atomic and durable
+	Lock(context.Context) (unlock func(), err error) // against other agents that change it
+	Read() ([]byte, error)                           // nil if there is none yet
+	Write([]byte) error                              // atomic and durable
 }
 
 // Options are the parts of a Sinks. All are needed, but for Folder and Log.
@@ -75,12 +75,14 @@ func New(o Options) *Sinks {
 	}
 	s := &Sinks{Options: o, changing: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	own, _, bad := s.read()
+	listed, bad := s.read()
 	if s.bad = bad; bad != nil {
 		s.Log.Error("the list of sinks can't be used", "path", o.File.Path(), "err", bad)
 	}
-	for _, e := range own {
-		s.writers = append(s.writers, newWriter(e))
+	for _, e := range listed {
+		if e.Socket == s.Socket {
+			s.writers = append(s.writers, newWriter(e))
+		}
 	}
 	return s
 }
@@ -180,13 +182,42 @@ func (s *Sinks) Settle(ctx context.Context) {
 	}
 }
 
-// List returns all sinks, sorted by file.
+// Own returns the sinks of this agent, sorted by file.
+func (s *Sinks) Own() []ipc.Sink {
+	list := []ipc.Sink{}
+	s.each("", func(w *writer) { list = append(list, w.shown()) })
+	sortByFile(list)
+	return list
+}
+
+// List returns them, and those of agents that are not there any more: they can be
+// taken over, and removed.
 func (s *Sinks) List() ([]ipc.Sink, error) {
 	if bad := s.usable(); bad != nil {
 		return nil, bad
 	}
-	list := []ipc.Sink{}
-	s.each("", func(w *writer) { list = append(list, w.shown()) })
-	slices.SortFunc(list, func(a, b ipc.Sink) int { return strings.Compare(a.File, b.File) })
+	listed, bad := s.read()
+	if bad != nil {
+		return nil, bad
+	}
+	list, listens := s.Own(), map[string]bool{s.Socket: true}
+	for _, e := range listed {
+		there, asked := listens[e.Socket]
+		if !asked {
+			there = s.Listens(e.Socket)
+			listens[e.Socket] = there
+		}
+		if !there {
+			left := newWriter(e).shown()
+			left.Error = &ipc.Error{Code: ipc.CodeState, Message: "it is of the agent at " + e.Socket + ", which is not there",
+				Hint: "cspctl sink add takes it over, cspctl sink remove ends it"}
+			list = append(list, left)
+		}
+	}
+	sortByFile(list)
 	return list, nil
+}
+
+func sortByFile(list []ipc.Sink) {
+	slices.SortFunc(list, func(a, b ipc.Sink) int { return strings.Compare(a.File, b.File) })
 }

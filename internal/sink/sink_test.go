@@ -79,9 +79,9 @@ type list struct {
 	stall chan struct{} // a disk that hangs; may be nil
 }
 
-func (l *list) Path() string          { return "sinks.json" }
-func (l *list) Lock() (func(), error) { l.lock.Lock(); return l.lock.Unlock, nil }
-func (l *list) Read() ([]byte, error) { return l.b, nil }
+func (l *list) Path() string                         { return "sinks.json" }
+func (l *list) Lock(context.Context) (func(), error) { l.lock.Lock(); return l.lock.Unlock, nil }
+func (l *list) Read() ([]byte, error)                { return l.b, nil }
 func (l *list) Write(b []byte) error {
 	if l.stall != nil {
 		<-l.stall
@@ -139,6 +139,8 @@ func (w *world) shown(t *testing.T) []ipc.Sink {
 	}
 	return l
 }
+
+func exists(file string) bool { _, err := os.Lstat(file); return err == nil }
 
 // left is the life that the token in the file has; 0 if there is no file.
 func left(t *testing.T, file string) time.Duration {
@@ -387,17 +389,30 @@ func TestAnotherAgentsSinksAreLeftAlone(t *testing.T) {
 		}
 		// What is left by one that is no more can be taken over.
 		two.add(t, ipc.SinkRequest{Profile: "prod", File: filepath.Join(dir, "left")})
+		kept := two.add(t, ipc.SinkRequest{Profile: "prod", File: filepath.Join(dir, "kept")})
 		two.Close(t.Context())
-		if err := os.WriteFile(filepath.Join(dir, "left"), []byte("of kill -9"), 0o600); err != nil {
-			t.Fatal(err)
+		for _, name := range []string{"left", "kept"} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("of kill -9"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if l := one.shown(t); len(l) != 2 {
+			t.Errorf("%+v", l)
 		}
 		one.gone = "two.sock"
+		if l := one.shown(t); len(l) != 5 || l[0].Error == nil || !strings.Contains(l[0].Error.Message, "which is not there") {
+			t.Errorf("%+v", l)
+		}
+		if gone, err := one.Remove(t.Context(), "", kept.File); err != nil || len(gone) != 1 || exists(kept.File) {
+			t.Errorf("%+v, %v", gone, err)
+		}
 		if one.add(t, ipc.SinkRequest{Profile: "lab", File: filepath.Join(dir, "left")}); left(t, filepath.Join(dir, "left")) == 0 {
 			t.Error("it is not taken over")
 		}
 		if _, err := one.Remove(t.Context(), "lab", ""); err != nil {
 			t.Error(err)
 		}
+		one.gone = ""
 		two.open(dir)
 
 		one.Renamed("prod", "live")

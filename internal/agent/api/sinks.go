@@ -8,7 +8,8 @@ import (
 
 // Sinks are the files that are kept filled with tokens.
 type Sinks interface {
-	List() ([]ipc.Sink, error)
+	Own() []ipc.Sink
+	List() ([]ipc.Sink, error) // and those that other agents have left
 	Add(context.Context, ipc.SinkRequest) (ipc.Sink, error)
 	Remove(ctx context.Context, profile, file string) ([]ipc.Sink, error)
 	// Removed and Renamed hear of what was done to a profile.
