@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -71,6 +72,8 @@ func runKubeconfig(args []string) int {
 	case errors.Is(err, fs.ErrExist):
 		err = fmt.Errorf("another program is changing %s", path)
 		code, hint = 1, "try again; if none does, remove "+path+".lock"
+	case errors.Is(err, atomicfile.ErrOwner):
+		code, hint = 1, "nothing was changed: run it as the owner of the file"
 	case errors.Is(err, errNotWritten):
 		code, hint = 1, "nothing was changed: make room, or make the file and its folder writable"
 	case errors.Is(err, fs.ErrNotExist):
@@ -155,12 +158,16 @@ func kubeconfigs(file string) (paths []string) {
 func findKubeconfig(paths []string, context string) (path string, err error) {
 	err = fmt.Errorf("no kubeconfig is named: %w", fs.ErrNotExist)
 	var have []string
+	var unread error // of one that is there, and may have the context
 	read := 0
 	for _, p := range paths {
 		b, bad := atomicfile.Read(p, maxKubeconfig)
 		if bad != nil {
 			if read == 0 {
 				err = bad
+			}
+			if !errors.Is(bad, fs.ErrNotExist) && unread == nil {
+				unread = bad
 			}
 			continue
 		}
@@ -176,7 +183,7 @@ func findKubeconfig(paths []string, context string) (path string, err error) {
 		}
 		return p, nil
 	}
-	return strings.Join(paths, ", "), err
+	return strings.Join(paths, ", "), cmp.Or(unread, err)
 }
 
 // The lock of a kubeconfig is there for moments, unless its maker was killed.

@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -184,7 +186,7 @@ func (e Entry) onlyChange(before, after []byte, ours bool) error {
 		c["user"] = e.User
 	}
 	if !reflect.DeepEqual(want, got) {
-		return errors.New("something in it would change that must not (an alias, or a name twice)")
+		return errors.New("something in it would change that must not (an alias?)")
 	}
 	return nil
 }
@@ -218,13 +220,25 @@ func parse(file []byte, context string) (doc *yaml.Node, err error) {
 	if err := dec.Decode(doc); err != nil {
 		return nil, unreadable(err)
 	}
-	if dec.Decode(new(yaml.Node)) == nil {
+	switch err := dec.Decode(new(yaml.Node)); {
+	case err == nil:
 		return nil, errors.New("it holds several documents")
+	case !errors.Is(err, io.EOF):
+		return nil, unreadable(err)
 	}
 	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
 		return nil, errors.New("it is no kubeconfig")
 	}
 	contexts := member(doc.Content[0], "contexts")
+	for _, list := range []*yaml.Node{contexts, member(doc.Content[0], "users")} {
+		seen := map[string]bool{}
+		for _, name := range names(list) {
+			if seen[name] {
+				return nil, fmt.Errorf("it has two entries of one list named %s, which kubectl refuses", name)
+			}
+			seen[name] = true
+		}
+	}
 	if c := named(contexts, context); c == nil || member(c, "context") == nil || member(c, "context").Kind != yaml.MappingNode {
 		return nil, &NoContextError{context, names(contexts)}
 	}
@@ -341,16 +355,16 @@ func scalar(n *yaml.Node) string {
 
 // text is a scalar that is read as a text, whatever is in it.
 func text(s string) *yaml.Node {
-	n := new(yaml.Node)
-	n.SetString(s)
-	if strings.Contains(s, "\n") {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
+	if !plain.MatchString(s) || notText.MatchString(s) {
 		n.Style = yaml.DoubleQuotedStyle
-	}
-	var v any
-	if yaml.Unmarshal([]byte(s), &v) == nil {
-		if _, ok := v.(string); !ok { // yes, 12, null
-			n.Style = yaml.DoubleQuotedStyle
-		}
 	}
 	return n
 }
+
+// What stands for itself without quotes; and what is no text then, for kubectl's
+// parser, which is of YAML 1.1 (https://yaml.org/type/bool.html).
+var (
+	plain   = regexp.MustCompile(`^-?[A-Za-z][A-Za-z0-9./_-]*$`)
+	notText = regexp.MustCompile(`(?i)^(y|yes|n|no|true|false|on|off|null)$`)
+)
