@@ -16,6 +16,8 @@ import (
 type ticket struct {
 	StandIn secret.Wire `json:"stand_in"`
 	Profile string      `json:"profile"`
+	Server  string      `json:"server"`
+	Org     string      `json:"org"`
 	Port    int         `json:"port"`
 	EndsAt  time.Time   `json:"ends_at"`
 	CA      []byte      `json:"ca,omitempty"`
@@ -37,8 +39,8 @@ func (t ticket) text() secret.Wire {
 // firstPort is the least that is bound again: the ports below are root's.
 const firstPort = 1024
 
-// readTicket reads what text returned, for a profile.
-func readTicket(text, profile string, now time.Time) (ticket, *ipc.Error) {
+// readTicket reads what text returned, for a profile as it is now.
+func readTicket(text string, h Holder, now time.Time) (ticket, *ipc.Error) {
 	var t ticket
 	bad := func(what string) (ticket, *ipc.Error) {
 		return ticket{}, &ipc.Error{Code: ipc.CodeBadRequest, Message: "the run can't go on: " + what, Hint: "start the program again with cspctl exec"}
@@ -50,8 +52,10 @@ func readTicket(text, profile string, now time.Time) (ticket, *ipc.Error) {
 	switch {
 	case !isStandIn(t.StandIn.Reveal()), t.Port < firstPort || t.Port > 65535:
 		return bad("what it was is not readable")
-	case t.Profile != profile:
+	case t.Profile != h.Profile:
 		return bad("it was of another profile")
+	case t.Server != h.Server || t.Org != h.Org:
+		return bad("the profile is of another organization now")
 	case !t.EndsAt.After(now) || t.EndsAt.Sub(now) > ipc.MaxRunLifetime:
 		return bad("its time is over")
 	}

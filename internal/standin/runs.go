@@ -52,7 +52,7 @@ type Run struct {
 // Start makes a run. Its errors are of type *ipc.Error.
 func (r *Runs) Start(req ipc.RunRequest, h Holder) (*Run, error) {
 	now := time.Now()
-	t, bad := r.ticket(req, h.Profile, now)
+	t, bad := r.ticket(req, h, now)
 	if bad != nil {
 		return nil, bad
 	}
@@ -73,15 +73,15 @@ func (r *Runs) Start(req ipc.RunRequest, h Holder) (*Run, error) {
 }
 
 // ticket is what a run is made from: a new one, or the one that the holder brings.
-func (r *Runs) ticket(req ipc.RunRequest, profile string, now time.Time) (ticket, *ipc.Error) {
+func (r *Runs) ticket(req ipc.RunRequest, h Holder, now time.Time) (ticket, *ipc.Error) {
 	if !req.Again.IsZero() {
-		return readTicket(req.Again.Reveal(), profile, now)
+		return readTicket(req.Again.Reveal(), h, now)
 	}
 	life, bad := lifetime(req.Lifetime)
 	if bad != nil {
 		return ticket{}, bad
 	}
-	t := ticket{Profile: profile, EndsAt: now.Add(max(life, time.Second)).UTC().Truncate(time.Second)}
+	t := ticket{Profile: h.Profile, Server: h.Server, Org: h.Org, EndsAt: now.Add(max(life, time.Second)).UTC().Truncate(time.Second)}
 	t.StandIn.Text = newStandIn()
 	if req.TLS {
 		c, err := loopback.NewCertificates(now, life)

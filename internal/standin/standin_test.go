@@ -317,6 +317,13 @@ func TestRunGoesOn(t *testing.T) {
 		if _, err := new(Runs).Start(ipc.RunRequest{Again: run.Again}, other); err == nil {
 			t.Error("it goes on for another profile")
 		}
+		for _, change := range []func(*Holder){func(h *Holder) { h.Org = "other" }, func(h *Holder) { h.Server = "https://other.example" }} {
+			other := h.holder()
+			change(&other)
+			if _, err := new(Runs).Start(ipc.RunRequest{Again: run.Again}, other); err == nil {
+				t.Error("it goes on for another organization")
+			}
+		}
 	}
 }
 
@@ -362,7 +369,7 @@ func FuzzTicket(f *testing.F) {
 	f.Add("e30")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {
-		got, bad := readTicket(text, "prod", now)
+		got, bad := readTicket(text, Holder{Profile: "prod"}, now)
 		if bad != nil {
 			return
 		}
