@@ -432,6 +432,58 @@ func TestAnotherAgentsSinksAreLeftAlone(t *testing.T) {
 	})
 }
 
+// A link in the path that gets another end: no token stays where it led, and no
+// file of others is replaced where it leads.
+func TestLinkInThePathOfASinkChanges(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("needs a unix: links are a privilege on Windows")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		for _, name := range []string{"", "r1", "r2"} {
+			path := filepath.Join(dir, name)
+			if err := os.MkdirAll(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		current := filepath.Join(dir, "current")
+		link := func(to string) {
+			_ = os.Remove(current)
+			if err := os.Symlink(to, current); err != nil {
+				t.Fatal(err)
+			}
+		}
+		old, next := filepath.Join(dir, "r1", "token"), filepath.Join(dir, "r2", "token")
+		link("r1")
+		w := start(t, &list{}, dir)
+		defer w.Close(context.Background())
+		w.add(t, ipc.SinkRequest{Profile: "prod", File: filepath.Join(current, "token")})
+		if err := os.WriteFile(next, []byte("theirs"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		link("r2")
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if b, err := os.ReadFile(next); err != nil || string(b) != "theirs" || exists(old) {
+			t.Errorf("%q, %v; the old one is there: %v", b, err, exists(old))
+		}
+		if l := w.shown(t); l[0].Fresh || l[0].Error == nil {
+			t.Errorf("%+v", l)
+		}
+		if err := os.Remove(next); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if left(t, next) == 0 {
+			t.Error("the file is not there")
+		}
+	})
+}
+
 // While the disk of the list hangs, nobody waits for long, and nothing is lost.
 func TestListOnADiskThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -533,19 +585,13 @@ func TestReaderNeverSeesAHalf(t *testing.T) {
 	defer w.Close(context.Background())
 	w.add(t, ipc.SinkRequest{Profile: "prod"})
 	seen := map[string]bool{}
-	for range 500 {
+	for len(seen) < 20 { // however slow the disk is
 		w.agent.set(func() { w.agent.end = w.agent.end.Add(time.Second) })
 		w.Observe(ipc.Event{Type: ipc.EventExchange, Outcome: ipc.OutcomeGranted, Profile: "prod"})
 		b, err := os.ReadFile(w.file())
-		if runtime.GOOS == "windows" && err != nil {
-			continue // it is being replaced
-		}
 		if _, bad := time.Parse(time.RFC3339Nano+"\n", string(b)); err != nil || bad != nil {
 			t.Fatalf("%q, %v", b, err)
 		}
 		seen[string(b)] = true
-	}
-	if len(seen) < 2 {
-		t.Errorf("saw %d contents", len(seen))
 	}
 }

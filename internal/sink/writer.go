@@ -105,6 +105,9 @@ func (w *writer) is(at string) bool {
 	return w.at == at
 }
 
+func (w *writer) isThere() bool   { w.mu.Lock(); defer w.mu.Unlock(); return w.there }
+func (w *writer) isAnother() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.another }
+
 func (w *writer) overdue(wall time.Time, boot time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -163,6 +166,14 @@ func (s *Sinks) look(w *writer) time.Duration {
 		s.clear(w)
 		return s.failed(w, bad)
 	}
+	if w.at != "" && w.at != at { // a link in its path has another end now
+		if w.isThere() {
+			s.clear(w)
+		}
+		if exists(at) {
+			return s.failed(w, refuse("remove it", "there is a file %s already", at))
+		}
+	}
 	w.update(func() { w.at = at })
 	t, bad := s.ask(w, boot)
 	if bad != nil {
@@ -189,6 +200,9 @@ func (s *Sinks) look(w *writer) time.Duration {
 			bad := trouble("the file %s can't be written: %v", w.File, reason(err))
 			if errors.Is(err, syscall.EROFS) { // so does the sandbox of a service
 				bad.Hint = "csp-agent install opens the service's sandbox to the folders of the settings; then: csp-agent restart"
+			}
+			if w.isAnother() {
+				s.clear(w)
 			}
 			return s.failed(w, bad)
 		}
