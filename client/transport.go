@@ -1,7 +1,6 @@
 package client
 
 import (
-	"io"
 	"net/http"
 	"time"
 )
@@ -55,10 +54,6 @@ func (c *Client) HTTPClient() *http.Client { return &http.Client{Transport: &Tra
 // afterRefusal is the age at which a token that was refused is worth replacing.
 const afterRefusal = time.Minute
 
-// maxDrained bounds what is read of an answer so that its connection can be used
-// again, in bytes.
-const maxDrained = 64 << 10
-
 // RoundTrip implements http.RoundTripper. It does not change req.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	base := t.Base
@@ -87,13 +82,12 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return resp, nil
 	}
-	// Whatever fails from here on, the 401 is the answer.
 	younger, err := t.Client.Younger(req.Context(), afterRefusal)
 	if err != nil || younger.AccessToken == token.AccessToken {
 		closeBody(again)
 		return resp, nil //nolint:nilerr // the server's word is what the caller can act on
 	}
-	_, _ = io.CopyN(io.Discard, resp.Body, maxDrained)
+	// Not read to its end, for the sake of the connection: a server may let that wait.
 	_ = resp.Body.Close()
 	t.Header.set(again.Header, younger.AccessToken)
 	return base.RoundTrip(again)

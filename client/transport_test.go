@@ -200,3 +200,23 @@ func TestTransportWithoutAToken(t *testing.T) {
 		t.Errorf("%v, and %d requests", err, n.Load())
 	}
 }
+
+// A server that does not end the text of its 401 holds nobody up.
+func TestTransportDoesNotWaitForTheEndOfARefusal(t *testing.T) {
+	a, c := newAgent(t, client.Options{})
+	a.set(func() { a.younger = true })
+	end := make(chan struct{})
+	s := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer token-1" {
+			rw.WriteHeader(http.StatusUnauthorized)
+			rw.(http.Flusher).Flush()
+			<-end
+		}
+	}))
+	t.Cleanup(s.Close)
+	t.Cleanup(func() { close(end) })
+	req, err := http.NewRequestWithContext(t.Context(), "GET", s.URL, nil)
+	if code, _ := do(t, transport(c, s), req, err); code != http.StatusOK {
+		t.Errorf("%d", code)
+	}
+}
