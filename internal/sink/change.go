@@ -123,7 +123,7 @@ func (s *Sinks) add(ctx context.Context, req ipc.SinkRequest) (*writer, *ipc.Err
 	taken := false // from an agent that is no more, and perhaps never again
 	for i, o := range slices.Backward(c.others) {
 		switch {
-		case o.File != e.File && o.File != at:
+		case o.File != e.File && resolved(o.File) != at:
 		case o.Socket != s.Socket && s.Listens(o.Socket):
 			return nil, refuse("choose another --file, or: CSP_AGENT_SOCK="+o.Socket+" cspctl sink remove "+o.File, "the file is a sink of the agent at %s", o.Socket)
 		default:
@@ -161,6 +161,16 @@ func (s *Sinks) add(ctx context.Context, req ipc.SinkRequest) (*writer, *ipc.Err
 	}
 	s.replace(next)
 	return w, nil
+}
+
+// resolved is the path of a file without symbolic links in its folder; as it is,
+// where that folder is not there.
+func resolved(file string) string {
+	dir, err := filepath.EvalSymlinks(filepath.Dir(file))
+	if err != nil {
+		return file
+	}
+	return filepath.Join(dir, filepath.Base(file))
 }
 
 // usable returns an error unless there are sinks to be listed and changed.

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -292,14 +293,7 @@ func (w *writer) holds(content []byte) bool {
 // clear removes the file, and what a writer that was killed left beside it. What
 // is no regular file, or in a folder that others can write to, is not touched.
 func (s *Sinks) clear(w *writer) {
-	at := w.at
-	if at == "" {
-		dir, err := filepath.EvalSymlinks(filepath.Dir(w.File))
-		if err != nil {
-			return // there is no such folder
-		}
-		at = filepath.Join(dir, filepath.Base(w.File))
-	}
+	at := cmp.Or(w.at, resolved(w.File))
 	var err error
 	if err = checkFolder(filepath.Dir(at)); err == nil {
 		var info os.FileInfo
