@@ -119,17 +119,6 @@ func TestRewrite(t *testing.T) {
 	expectRewritten(t, path, path)
 }
 
-func TestRewriteFollowsALink(t *testing.T) {
-	path, link := filepath.Join(t.TempDir(), "file"), filepath.Join(t.TempDir(), "link")
-	if err := os.Symlink(path, link); err != nil {
-		t.Skip("needs the right to make symbolic links (Windows developer mode)")
-	}
-	expectRewritten(t, link, path)
-	if info, err := os.Lstat(link); err != nil || info.Mode().Type() != fs.ModeSymlink {
-		t.Errorf("%v, %v", info, err)
-	}
-}
-
 // expectRewritten checks what Rewrite does with the file at path by that name.
 func expectRewritten(t *testing.T, name, path string) {
 	t.Helper()
